@@ -1,0 +1,84 @@
+# Everything a contributor runs. CI (.ci/run) calls the same targets.
+#
+#   make build        bin/cxrelay, static
+#   make test race    the test suite, without and with the race detector
+#   make lint         golangci-lint with the rules of .golangci.yml
+#   make fuzz         every fuzz target for FUZZTIME each
+#   make bench        Go benchmarks per package, with allocations
+#   make bench-relay  CPU per event of the whole binary against a bare floor
+#   make dev          the relay with an in-process broker and registry
+#   make docs         regenerate the reference pages
+#   make vuln         known vulnerabilities in dependencies (needs the network)
+
+GO       ?= go
+BIN      ?= bin
+FUZZTIME ?= 20s
+BENCH    ?= .
+COUNT    ?= 1
+
+# Of bench-relay: interleaved rounds, seconds per window, cases ("" = all).
+ROUNDS  ?= 5
+SECONDS ?= 4
+CASES   ?=
+
+GOLANGCI_VERSION    := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
+GOBIN_DIR := $(or $(shell $(GO) env GOBIN),$(shell $(GO) env GOPATH)/bin)
+GOLANGCI  ?= $(GOBIN_DIR)/golangci-lint
+
+.DEFAULT_GOAL := build
+.PHONY: build test race lint fmt tools fuzz bench bench-relay dev docs vuln clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/cxrelay ./cmd/cxrelay
+
+test:
+	$(GO) test ./...
+
+race:
+	$(GO) test -race ./...
+
+# The version is part of the target: an older binary is replaced.
+tools:
+	@$(GOLANGCI) version 2>/dev/null | grep -q 'version $(GOLANGCI_VERSION:v%=%) ' || \
+		$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+lint: tools
+	$(GOLANGCI) config verify
+	$(GOLANGCI) run ./...
+
+fmt: tools
+	$(GOLANGCI) fmt ./...
+
+# "go test -fuzz" takes one target of one package, so they are listed first.
+# One worker each: FUZZTIME is then comparable between machines.
+LIST_TESTS := '{{range .TestGoFiles}}{{$$.ImportPath}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$.ImportPath}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}'
+fuzz:
+	@$(GO) list -f $(LIST_TESTS) ./... | while read -r pkg file; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "fuzz $$pkg $$target"; \
+			$(GO) test "$$pkg" -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 1 || exit 1; \
+		done; \
+	done
+
+bench:
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+bench-relay: build
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/bench/ ./test/bench/...
+	$(BIN)/bench/run -bin $(BIN)/bench -relay $(BIN)/cxrelay -rounds $(ROUNDS) -seconds $(SECONDS) -cases '$(CASES)'
+
+dev:
+	$(GO) run ./cmd/cxrelay dev
+
+# Generators are named by go:generate lines beside what they describe.
+docs:
+	$(GO) generate ./...
+
+# Not part of CI: the database of vulnerabilities is fetched from the network.
+vuln:
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+
+clean:
+	rm -rf $(BIN)
+	$(GO) clean -testcache
