@@ -1,0 +1,74 @@
+package jsontape
+
+import (
+	"bytes"
+	"hash/maphash"
+	"unsafe"
+)
+
+// nameSet finds the duplicate names of one object after the other. It is an
+// open-addressing hash table that is never cleared: a slot counts as empty
+// when its round is not the current one. The seed is random, so that a sender
+// cannot choose names that share a slot.
+type nameSet struct {
+	seed    maphash.Seed
+	slots   []nameSlot
+	round   uint32
+	decoded []byte // the decoded form of a name with escapes
+}
+
+type nameSlot struct {
+	round uint32
+	node  uint32
+}
+
+// begin makes the set empty with room for count names, at most half full, and
+// returns the mask that takes a hash to a slot.
+func (s *nameSet) begin(count int) (mask uint64) {
+	size := 8
+	for size < 2*count {
+		size *= 2
+	}
+	s.round++
+	if len(s.slots) < size || s.round == 0 { // 0 marks slots never used
+		s.slots, s.round = make([]nameSlot, max(size, len(s.slots))), 1
+	}
+	return uint64(size - 1)
+}
+
+func (s *nameSet) size() int {
+	return cap(s.slots)*int(unsafe.Sizeof(nameSlot{})) + cap(s.decoded)
+}
+
+// checkNames refuses the object at node index obj when two of its names are
+// equal once decoded.
+func (d *Doc) checkNames(obj int) *SyntaxError {
+	s, o, nodes := &d.names, d.nodes[obj], d.nodes
+	mask := s.begin(int(o.Count))
+	for i := obj + 1; i < int(o.Next); i = int(nodes[i+1].Next) {
+		n := &nodes[i]
+		name := d.raw[n.Off:n.End]
+		if n.Flags&Escaped != 0 {
+			s.decoded = d.AppendString(s.decoded[:0], i)
+			name = s.decoded
+		}
+		at := maphash.Bytes(s.seed, name) & mask
+		for s.slots[at].round == s.round {
+			if d.equalBytes(int(s.slots[at].node), name) {
+				return fault(int(d.nodes[i].Off)-1, "duplicate member name")
+			}
+			at = (at + 1) & mask
+		}
+		s.slots[at] = nameSlot{round: s.round, node: uint32(i)}
+	}
+	return nil
+}
+
+// equalBytes is Equal for bytes.
+func (d *Doc) equalBytes(i int, name []byte) bool {
+	b := d.Bytes(i)
+	if d.nodes[i].Flags&Escaped == 0 {
+		return bytes.Equal(b, name)
+	}
+	return equalEscaped(b, name)
+}
