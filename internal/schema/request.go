@@ -1,0 +1,305 @@
+package schema
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+const (
+	// requestsPerSecond is far under what hosted registries allow all clients
+	// of one registry together.
+	requestsPerSecond = 5
+	// maxRetryAfter: a registry that asks for longer is asked again then.
+	maxRetryAfter = 5 * time.Minute
+	// maxWords bounds what is kept of a text that the registry chose.
+	maxWords = 200
+
+	accept = "application/vnd.schemaregistry.v1+json, application/json"
+)
+
+// endpoint is one address of the registry.
+type endpoint struct {
+	base          string // without credentials and without a slash at the end
+	authorization string
+
+	mu        sync.Mutex
+	until     time.Time // leave alone before then
+	throttled *StatusError
+}
+
+func newEndpoint(text, authorization string) (*endpoint, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		// url.Parse's error quotes the text.
+		return nil, errors.New("not a valid URL (a password in it must be percent-encoded)")
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("it must start with http:// or https://")
+	case u.Host == "":
+		return nil, errors.New("it has no host")
+	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return nil, errors.New("it must not have a query or a fragment")
+	}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		authorization = basicAuth(u.User.Username(), password)
+	}
+	base := strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/")
+	return &endpoint{base: base, authorization: authorization}, nil
+}
+
+func basicAuth(username, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password))
+}
+
+// leaveAlone keeps requests away for as long as the registry asked.
+func (e *endpoint) leaveAlone(err *StatusError) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.until, e.throttled = time.Now().Add(err.RetryAfter), err
+}
+
+// closed is nil, or the earlier error with what is left of its wait.
+func (e *endpoint) closed() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	left := time.Until(e.until)
+	if left <= 0 {
+		return nil
+	}
+	again := *e.throttled
+	again.RetryAfter = left
+	return &again
+}
+
+// get asks the endpoints in turn, from the one that answered last, until one
+// gives a verdict.
+func (c *Client) get(ctx context.Context, path string) (*answer, error) {
+	first := int(c.current.Load())
+	var failed, closed error
+	for i := range c.endpoints {
+		at := (first + i) % len(c.endpoints)
+		ep := c.endpoints[at]
+		if err := ep.closed(); err != nil {
+			closed = err
+			continue
+		}
+		a, err := c.attempt(ctx, ep, path)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err == nil || isVerdict(err) {
+			if c.current.Swap(int64(at)) != int64(at) {
+				c.log.Info("schema registry: another address answers", "url", ep.base)
+			}
+			return a, err
+		}
+		failed = err
+	}
+	// With one address closed and another away, the one away decides when to
+	// try again; the closed one is passed over until its time has come.
+	if failed != nil {
+		return nil, failed
+	}
+	return nil, closed
+}
+
+// isVerdict tells an answer that every address of the registry would give
+// from a fault of this one.
+func isVerdict(err error) bool {
+	var status *StatusError
+	return errors.As(err, &status) && status.Status/100 == 4 &&
+		status.Status != http.StatusTooManyRequests && status.Status != http.StatusRequestTimeout
+}
+
+// attempt makes one request, when its turn has come.
+func (c *Client) attempt(ctx context.Context, ep *endpoint, path string) (*answer, error) {
+	if err := c.pace.wait(ctx); err != nil {
+		return nil, err
+	}
+	if err := ep.closed(); err != nil { // another request was throttled meanwhile
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	start := time.Now()
+	a, err := c.exchange(ctx, ep, path)
+	c.duration.WithLabelValues(requestResult(err)).Observe(time.Since(start).Seconds())
+	var status *StatusError
+	if errors.As(err, &status) && status.RetryAfter > 0 {
+		ep.leaveAlone(status)
+	}
+	return a, err
+}
+
+func (c *Client) exchange(ctx context.Context, ep *endpoint, path string) (*answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, ep.base+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("registry at %s: %w", ep.base, err)
+	}
+	req.Header.Set("Accept", accept)
+	req.Header.Set("User-Agent", c.userAgent)
+	if ep.authorization != "" {
+		req.Header.Set("Authorization", ep.authorization)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.transportError(ep, err)
+	}
+	defer func() { _ = resp.Body.Close() }() // read as far as wanted; nothing to lose
+	body, err := c.read(ep, resp)
+	if err != nil && resp.StatusCode == http.StatusOK {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, statusError(req.URL, resp, body)
+	}
+	return parseAnswer(ep, body)
+}
+
+func (c *Client) transportError(ep *endpoint, err error) error {
+	var inner *url.Error
+	if errors.As(err, &inner) {
+		err = inner.Err // the address is named once
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("registry at %s: no answer within %s: %w", ep.base, c.timeout, err)
+	}
+	return fmt.Errorf("registry at %s: %w", ep.base, err)
+}
+
+// read takes at most maxBytes of an answer into memory, however long it is.
+func (c *Client) read(ep *endpoint, resp *http.Response) ([]byte, error) {
+	tooLarge := fmt.Errorf("registry at %s: %w: it is larger than %d bytes", ep.base, ErrBadAnswer, c.maxBytes)
+	if resp.ContentLength > int64(c.maxBytes) {
+		return nil, tooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.maxBytes)+1))
+	if err != nil {
+		return nil, c.transportError(ep, err)
+	}
+	if len(body) > c.maxBytes {
+		return nil, tooLarge
+	}
+	return body, nil
+}
+
+func parseAnswer(ep *endpoint, body []byte) (*answer, error) {
+	a := new(answer)
+	if err := json.Unmarshal(body, a); err != nil {
+		return nil, fmt.Errorf("registry at %s: %w: it is not the JSON of a schema", ep.base, ErrBadAnswer)
+	}
+	if err := a.check(); err != nil {
+		return nil, fmt.Errorf("registry at %s: %w: %w", ep.base, ErrBadAnswer, err)
+	}
+	return a, nil
+}
+
+func statusError(asked *url.URL, resp *http.Response, body []byte) error {
+	e := &StatusError{URL: asked.String(), Status: resp.StatusCode}
+	var said struct {
+		Code    int    `json:"error_code"`
+		Message string `json:"message"`
+	}
+	if json.Unmarshal(body, &said) == nil {
+		e.Code, e.Message = said.Code, shorten(said.Message)
+	}
+	switch resp.StatusCode / 100 {
+	case 3:
+		e.Message = "redirects are not followed"
+		if to, err := resp.Location(); err == nil {
+			to.User, to.RawQuery, to.Fragment = nil, "", ""
+			e.Message = "redirect to " + shorten(to.String()) + " is not followed"
+		}
+	case 4, 5:
+		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
+			e.RetryAfter = retryAfter(resp.Header, time.Now())
+		}
+	}
+	return e
+}
+
+// retryAfter reads Retry-After (RFC 9110 §10.2.3: seconds or a date) or else
+// X-RateLimit-Reset (seconds from now). 0 means that the registry did not say.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	for _, name := range []string{"Retry-After", "X-RateLimit-Reset"} {
+		text := strings.TrimSpace(h.Get(name))
+		var wait time.Duration
+		if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
+			wait = time.Duration(seconds) * time.Second
+		} else if at, err := http.ParseTime(text); err == nil {
+			wait = at.Sub(now)
+		}
+		if wait > 0 {
+			return min(wait, maxRetryAfter)
+		}
+	}
+	return 0
+}
+
+// shorten makes a text that someone else chose fit for an error or a log line.
+func shorten(s string) string {
+	n := 0
+	return strings.Map(func(r rune) rune {
+		n++
+		switch {
+		case n == maxWords+1:
+			return '…'
+		case n > maxWords:
+			return -1
+		case !unicode.IsPrint(r):
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// pacer lets requestsPerSecond requests pass in any second, the first ones at
+// once. The zero value is ready. Safe for concurrent use.
+type pacer struct {
+	mu   sync.Mutex
+	sent [requestsPerSecond]time.Time // a ring: the last requests' times
+	next int
+}
+
+// wait blocks until the caller may send, in the order of the calls. A caller
+// that gives up has used its turn.
+func (p *pacer) wait(ctx context.Context) error {
+	p.mu.Lock()
+	now := time.Now()
+	turn := p.sent[p.next].Add(time.Second)
+	if turn.Before(now) {
+		turn = now
+	}
+	p.sent[p.next] = turn
+	p.next = (p.next + 1) % len(p.sent)
+	p.mu.Unlock()
+	return sleep(ctx, turn.Sub(now))
+}
+
+// sleep waits for d or until ctx is done, and then says so.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,82 @@
+// Package schema fetches, caches and applies the schemas of a Schema Registry
+// that speaks the Confluent REST API.
+//
+// Here belong the registry client, the cache that keeps the last good schema
+// of every subject, and the types that every schema engine shares. The engines
+// themselves live in folders beside this file (jsonschema), and neither HTTP
+// answers to senders nor Kafka belong here. DESIGN.md tells what is kept when.
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cxrelay/cxrelay/internal/jsontape"
+)
+
+// Violation is one way in which a payload breaks its schema.
+type Violation struct {
+	Pointer  string `json:"pointer"` // RFC 6901
+	Keyword  string `json:"keyword"`
+	Expected string `json:"expected"`
+	Actual   string `json:"actual"`
+}
+
+// Validator applies one compiled schema. Safe for concurrent use.
+type Validator interface {
+	// Check validates doc. A nil violations slice and nil error mean valid;
+	// value is then what goes into the record: doc's raw bytes for JSON
+	// Schema, or bytes appended to dst by an encoding engine. err is not a
+	// verdict about the payload: the engine failed.
+	Check(doc *jsontape.Doc, dst []byte) (value []byte, violations []Violation, err error)
+}
+
+// Reference names another schema that a schema refers to.
+type Reference struct {
+	Name    string
+	Subject string
+	Version int
+}
+
+// Definition is a schema as the registry holds it, with the texts of all its
+// references, transitively, keyed by reference name.
+type Definition struct {
+	Subject    string
+	Version    int
+	ID         int
+	Type       string // "JSON", "AVRO", "PROTOBUF"
+	Text       string
+	References map[string]string
+}
+
+// Compiler turns a definition into a Validator, or says why it cannot. It may
+// return a *RefusedError to choose the whole wording of the reason.
+type Compiler func(Definition) (Validator, error)
+
+// ByType is a Compiler that leaves each definition to the engine of its type
+// and refuses the types that have none. The map must not change afterwards.
+func ByType(engines map[string]Compiler) Compiler {
+	return func(def Definition) (Validator, error) {
+		compile, ok := engines[def.Type]
+		if !ok {
+			return nil, &RefusedError{
+				Version: def.Version, ID: def.ID,
+				Reason: fmt.Sprintf("schema type %s is not supported", def.Type),
+			}
+		}
+		return compile(def)
+	}
+}
+
+// Schema is one usable schema: id, version and engine belong together.
+type Schema struct {
+	Subject   string
+	Version   int
+	ID        int
+	Validator Validator
+	FetchedAt time.Time // when this version was taken over
+}
+
+// ErrUnavailable means that the subject has no usable schema yet.
+var ErrUnavailable = errors.New("no usable schema")
