@@ -1,0 +1,196 @@
+package jsonschema
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/cxrelay/cxrelay/internal/jsontape"
+	"github.com/cxrelay/cxrelay/internal/schema"
+)
+
+// engine is a schema.Validator. The compiled schema is never written after
+// Compile; builders are pooled because their maps are most of what a check
+// would allocate.
+type engine struct {
+	root     *santhosh.Schema
+	builders sync.Pool // of *builder
+}
+
+func newEngine(root *santhosh.Schema) *engine {
+	return &engine{root: root, builders: sync.Pool{New: func() any { return new(builder) }}}
+}
+
+// errNoVerdict: the library answered with something that is not about the payload.
+var errNoVerdict = errors.New("json schema: the validator gave no verdict")
+
+// Check implements schema.Validator. A valid payload returns doc.Raw(); dst is
+// not used, as a JSON value goes into the record as it was signed. At most 20
+// violations are returned, ordered by pointer, then keyword. They hold no
+// memory of doc.
+func (e *engine) Check(doc *jsontape.Doc, _ []byte) (value []byte, violations []schema.Violation, err error) {
+	b := e.builders.Get().(*builder)
+	violations, err = e.check(b, doc)
+	b.reset()
+	e.builders.Put(b)
+	if err != nil || violations != nil {
+		return nil, violations, err
+	}
+	return doc.Raw(), nil, nil
+}
+
+func (e *engine) check(b *builder, doc *jsontape.Doc) (_ []schema.Violation, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("json schema: the validator panicked: %v", r)
+		}
+	}()
+	return e.judge(b.build(doc))
+}
+
+// judge applies the schema to a value of nil, bool, string, json.Number,
+// []any and map[string]any.
+func (e *engine) judge(v any) ([]schema.Violation, error) {
+	err := e.root.Validate(v)
+	if err == nil {
+		return nil, nil
+	}
+	var invalid *santhosh.ValidationError
+	if !errors.As(err, &invalid) {
+		return nil, fmt.Errorf("json schema: %w", err)
+	}
+	leaves := sortedLeaves(invalid, v)
+	for _, l := range leaves {
+		if l.broken() {
+			return nil, fmt.Errorf("%w: %s", errNoVerdict, l.reason())
+		}
+	}
+	violations := render(leaves, v)
+	if len(violations) == 0 {
+		return nil, errNoVerdict
+	}
+	return violations, nil
+}
+
+// Bounds on what a builder keeps between two checks, so that one large body
+// does not stay in memory for ever, nor make every later reset slow.
+const (
+	keepMaps    = 256
+	keepMembers = 64
+	keepItems   = 1024
+)
+
+// builder makes the value that the library wants out of a tape, with its maps
+// and arrays reused. The value is good until reset. Not safe for concurrent
+// use.
+type builder struct {
+	doc     *jsontape.Doc
+	nodes   []jsontape.Node
+	text    string // of the whole document: strings without escapes share it
+	maps    []map[string]any
+	used    int // of maps
+	items   []any
+	scratch []byte
+}
+
+func (b *builder) build(doc *jsontape.Doc) any {
+	b.doc, b.nodes, b.text = doc, doc.Nodes(), string(doc.Raw())
+	return b.value(0)
+}
+
+func (b *builder) reset() {
+	b.doc, b.nodes, b.text = nil, nil, ""
+	kept := b.maps[:0]
+	for i, m := range b.maps {
+		if i < b.used {
+			if len(m) > keepMembers {
+				continue
+			}
+			clear(m)
+		}
+		if len(kept) < keepMaps {
+			kept = append(kept, m)
+		}
+	}
+	clear(b.maps[len(kept):])
+	b.maps, b.used = kept, 0
+	clear(b.items)
+	b.items = b.items[:0]
+	if cap(b.items) > keepItems {
+		b.items = nil
+	}
+	if cap(b.scratch) > keepItems {
+		b.scratch = nil
+	}
+}
+
+// value recurses as deep as the document is nested, which the scanner bounds.
+func (b *builder) value(i uint32) any {
+	n := &b.nodes[i]
+	switch n.Kind {
+	case jsontape.False:
+		return false
+	case jsontape.True:
+		return true
+	case jsontape.Number:
+		return json.Number(b.text[n.Off:n.End])
+	case jsontape.String:
+		return b.str(i)
+	case jsontape.Array:
+		return b.array(i, int(n.Count))
+	case jsontape.Object:
+		return b.object(i, int(n.Count))
+	}
+	return nil
+}
+
+func (b *builder) str(i uint32) string {
+	n := &b.nodes[i]
+	if n.Flags&jsontape.Escaped == 0 {
+		return b.text[n.Off:n.End]
+	}
+	b.scratch = b.doc.AppendString(b.scratch[:0], int(i))
+	return string(b.scratch)
+}
+
+func (b *builder) object(i uint32, members int) map[string]any {
+	m := b.newMap(members)
+	at := i + 1
+	for range members {
+		m[b.str(at)] = b.value(at + 1)
+		at = b.nodes[at+1].Next
+	}
+	return m
+}
+
+func (b *builder) newMap(members int) map[string]any {
+	if b.used == len(b.maps) {
+		b.maps = append(b.maps, make(map[string]any, members))
+	}
+	b.used++
+	return b.maps[b.used-1]
+}
+
+func (b *builder) array(i uint32, elements int) []any {
+	list := b.newItems(elements)
+	at := i + 1
+	for e := range list {
+		list[e] = b.value(at)
+		at = b.nodes[at].Next
+	}
+	return list
+}
+
+// newItems cuts n items off the arena. An arena that is too small is left to
+// the arrays that were cut off it.
+func (b *builder) newItems(n int) []any {
+	if cap(b.items)-len(b.items) < n {
+		b.items = make([]any, 0, max(2*cap(b.items), n, 64))
+	}
+	from := len(b.items)
+	b.items = b.items[:from+n]
+	return b.items[from:len(b.items):len(b.items)]
+}

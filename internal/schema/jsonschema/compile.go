@@ -1,0 +1,133 @@
+// Package jsonschema is the validation engine for registry subjects of type
+// JSON: it compiles a schema with its references and checks parsed payloads
+// against it.
+//
+// What belongs here: the dialect rules, the formats, the refusal of schemas
+// that could not be applied in bounded time, and the choice of the violations
+// that a sender is told. What does not: fetching schemas (package schema),
+// parsing payloads (package jsontape), and other schema languages.
+//
+// The specification is JSON Schema, drafts 4, 6, 7, 2019-09 and 2020-12
+// (https://json-schema.org/specification-links). A schema without $schema is
+// draft-07, as in Confluent's registry. DESIGN.md of this folder has the
+// reasons.
+package jsonschema
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/cxrelay/cxrelay/internal/schema"
+)
+
+// typeJSON is the only schema type this engine takes.
+const typeJSON = "JSON"
+
+// Compile makes a Validator of a definition of type JSON. Nothing is fetched:
+// a $ref leads into the schema itself, into one of def.References, or into
+// one of the specification's own meta-schemas. The Validator keeps nothing of
+// def's strings alive but what the schema needs, and is safe for concurrent
+// use.
+//
+// The error says why the definition cannot be used: another type, not JSON,
+// not a schema of its draft, a $ref that leads nowhere, a pattern outside RE2
+// (https://github.com/google/re2/wiki/Syntax), or a recursion whose cost has
+// no bound (see RecursionError).
+//
+// Compile is a schema.Compiler.
+func Compile(def schema.Definition) (_ schema.Validator, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("json schema: the compiler panicked: %v", r)
+		}
+	}()
+	if def.Type != typeJSON {
+		return nil, fmt.Errorf("json schema: no engine for a schema of type %q: only JSON subjects can be validated", def.Type)
+	}
+	docs, err := parseDefinition(def)
+	if err != nil {
+		return nil, fmt.Errorf("json schema: %w", err)
+	}
+	c := newCompiler(docs)
+	root, err := c.Compile(rootURL)
+	if err != nil {
+		return nil, fmt.Errorf("json schema: %w", readable(err))
+	}
+	g := newGraph(root)
+	g.followDynamic(c, docs)
+	if err := g.lint(); err != nil {
+		return nil, fmt.Errorf("json schema: %w", err)
+	}
+	g.replaceEquality()
+	return newEngine(root), nil
+}
+
+func newCompiler(docs *documents) *santhosh.Compiler {
+	c := santhosh.NewCompiler()
+	c.DefaultDraft(santhosh.Draft7)
+	c.UseLoader(docs)
+	for _, f := range formats() {
+		c.RegisterFormat(f)
+	}
+	return c
+}
+
+// CompileError says why a schema text is not usable, without the internal
+// addresses under which the compiler holds the documents.
+type CompileError struct {
+	text  string
+	cause error
+}
+
+func (e *CompileError) Error() string { return e.text }
+
+// Unwrap returns the compiler's own error.
+func (e *CompileError) Unwrap() error { return e.cause }
+
+// maxFaults bounds how many faults of a schema text one error names.
+const maxFaults = 3
+
+// readable turns an error of the compiler into one for the operator.
+func readable(err error) error {
+	text := localNames(err.Error())
+	var (
+		load  *santhosh.LoadURLError
+		meta  *santhosh.SchemaValidationError
+		regex *santhosh.InvalidRegexError
+	)
+	switch {
+	case errors.As(err, &load):
+		text = fmt.Sprintf("%q is not among the schema's references: nothing is fetched from the network or from disk", localNames(load.URL))
+	case errors.As(err, &regex):
+		text = fmt.Sprintf("pattern %q at %s is not RE2: %v", regex.Regex, localNames(regex.URL), regex.Err)
+	case errors.As(err, &meta):
+		text = metaFaults(meta)
+	}
+	return &CompileError{text: cut(text, 1024), cause: err}
+}
+
+// metaFaults tells what the meta-schema does not allow in a schema text.
+func metaFaults(err *santhosh.SchemaValidationError) string {
+	var invalid *santhosh.ValidationError
+	if !errors.As(err.Err, &invalid) {
+		return localNames(err.Error())
+	}
+	leaves := sortedLeaves(invalid, nil)
+	var b strings.Builder
+	b.WriteString("not a valid schema")
+	for i, l := range leaves {
+		if i == maxFaults {
+			fmt.Fprintf(&b, "; and %d more", len(leaves)-maxFaults)
+			break
+		}
+		sep := ": "
+		if i > 0 {
+			sep = "; "
+		}
+		fmt.Fprintf(&b, "%s%s%s: %s", sep, localNames(err.URL), l.pointer, l.reason())
+	}
+	return b.String()
+}

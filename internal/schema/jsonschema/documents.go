@@ -1,0 +1,255 @@
+package jsonschema
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/cxrelay/cxrelay/internal/schema"
+)
+
+// The compiler wants an absolute address for every document. The root stands
+// at rootURL; a reference stands at its name resolved against baseURL and
+// against every $id that a relative $ref could be resolved against.
+const (
+	baseURL = "registry://local/"
+	rootURL = baseURL + "~"
+)
+
+// localNames strips the internal addresses from a text meant for people.
+func localNames(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, rootURL, ""), baseURL, "")
+}
+
+var errNotReferenced = errors.New("not among the references")
+
+// documents are the parsed texts of a definition. It is the compiler's loader
+// and knows nothing but them.
+type documents struct {
+	byURL map[string]any
+}
+
+// Load returns the document at an absolute address; it never does I/O.
+func (d *documents) Load(u string) (any, error) {
+	if doc, ok := d.byURL[u]; ok {
+		return doc, nil
+	}
+	return nil, errNotReferenced
+}
+
+func parseDefinition(def schema.Definition) (*documents, error) {
+	root, err := parseText(def.Text)
+	if err != nil {
+		return nil, err
+	}
+	d := &documents{byURL: map[string]any{rootURL: root}}
+	names := slices.Sorted(maps.Keys(def.References))
+	refs := make(map[string]any, len(names))
+	for _, name := range names {
+		doc, err := parseText(def.References[name])
+		if err != nil {
+			return nil, fmt.Errorf("reference %q: %w", name, err)
+		}
+		refs[name] = doc
+	}
+	for _, base := range basesOf(root, names, refs) {
+		for _, name := range names {
+			d.add(resolve(base, name), refs[name])
+		}
+	}
+	for _, name := range names {
+		d.add(resolve(baseURL, idOf(refs[name])), refs[name])
+	}
+	return d, nil
+}
+
+// basesOf lists what a relative $ref can be resolved against, the root's own
+// $id first, as the order decides when two names meet at one address.
+func basesOf(root any, names []string, refs map[string]any) []string {
+	bases := []string{baseURL}
+	if id := resolve(baseURL, idOf(root)); id != "" {
+		bases = append(bases, id)
+	}
+	for _, name := range names {
+		at := resolve(baseURL, name)
+		if at != "" {
+			bases = append(bases, at)
+		}
+		if id := resolve(at, idOf(refs[name])); id != "" {
+			bases = append(bases, id)
+		}
+	}
+	return bases
+}
+
+func (d *documents) add(u string, doc any) {
+	if _, taken := d.byURL[u]; u != "" && !taken {
+		d.byURL[u] = doc
+	}
+}
+
+// resolve joins by RFC 3986 section 5 and drops the fragment. It returns ""
+// for what is empty or no URI reference.
+func resolve(base, ref string) string {
+	ref, _, _ = strings.Cut(ref, "#")
+	if ref == "" {
+		return ""
+	}
+	b, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	r, err := url.Parse(ref)
+	if err != nil {
+		return ""
+	}
+	return b.ResolveReference(r).String()
+}
+
+// idOf returns the document's $id, or id in draft-04, or "".
+func idOf(doc any) string {
+	obj, _ := doc.(map[string]any)
+	key := "$id"
+	if dialect, _ := obj["$schema"].(string); strings.Contains(dialect, "json-schema.org/draft-04/") {
+		key = "id"
+	}
+	id, _ := obj[key].(string)
+	return id
+}
+
+// parseText decodes one schema text. A member name that occurs twice counts
+// with its last value, as in the registry's own parser.
+func parseText(text string) (any, error) {
+	doc, err := santhosh.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf("the schema text is not JSON: %w", err)
+	}
+	if err := checkNumbers("", doc); err != nil {
+		return nil, err
+	}
+	bridgeDefinitions(doc)
+	return doc, nil
+}
+
+// Bounds on the numbers of a schema text: the same as those on a payload's,
+// for the same reason (an exponent of seven digits takes seconds to expand),
+// and the count keywords must fit an int.
+const (
+	maxDigits   = 1000
+	maxExponent = 400
+)
+
+func checkNumbers(key string, v any) error {
+	switch v := v.(type) {
+	case json.Number:
+		return checkNumber(key, string(v))
+	case []any:
+		for _, item := range v {
+			if err := checkNumbers("", item); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for k, item := range v {
+			if err := checkNumbers(k, item); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkNumber(key, text string) error {
+	digits, exponent, _ := strings.Cut(strings.ToLower(text), "e")
+	if len(digits) > maxDigits {
+		return fmt.Errorf("the schema text has a number of more than %d digits", maxDigits)
+	}
+	if exponent != "" {
+		if n, err := strconv.Atoi(exponent); err != nil || n > maxExponent || n < -maxExponent {
+			return fmt.Errorf("the schema text has a number with an exponent beyond %d", maxExponent)
+		}
+	}
+	switch key {
+	case "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains":
+		if n, ok := parseDecimal(text); ok && len(n.digits)+n.exponent > 18 {
+			return fmt.Errorf("%s is too large: %s", key, cut(text, 40))
+		}
+	}
+	return nil
+}
+
+// bridgeDefinitions lets "#/$defs/X" reach a top-level "definitions" entry,
+// as Confluent's registry does: it rewrites such a $ref where $defs has no X.
+func bridgeDefinitions(doc any) {
+	root, _ := doc.(map[string]any)
+	old, _ := root["definitions"].(map[string]any)
+	if len(old) == 0 {
+		return
+	}
+	modern, _ := root["$defs"].(map[string]any)
+	b := bridge{missing: func(name string) bool {
+		_, inOld := old[name]
+		_, inModern := modern[name]
+		return inOld && !inModern
+	}}
+	b.keywords(root)
+}
+
+type bridge struct{ missing func(name string) bool }
+
+func (b bridge) keywords(obj map[string]any) {
+	for k, item := range obj {
+		b.keyword(obj, k, item)
+	}
+}
+
+// schema walks into v, unless it is a document of its own, in which
+// "#/$defs/X" means something else.
+func (b bridge) schema(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			b.schema(item)
+		}
+	case map[string]any:
+		if id := idOf(v); id == "" || id[0] == '#' {
+			b.keywords(v)
+		}
+	}
+}
+
+func (b bridge) keyword(in map[string]any, k string, item any) {
+	switch k {
+	case "const", "enum", "default", "examples":
+	case "properties", "patternProperties", "definitions", "$defs", "dependentSchemas", "dependencies":
+		named, _ := item.(map[string]any)
+		for _, sub := range named {
+			b.schema(sub)
+		}
+	case "$ref":
+		ref, _ := item.(string)
+		rest, ok := strings.CutPrefix(ref, "#/$defs/")
+		name, _, _ := strings.Cut(rest, "/")
+		if ok && b.missing(unescapePointer(name)) {
+			in[k] = "#/definitions/" + rest
+		}
+	default:
+		b.schema(item)
+	}
+}
+
+// unescapePointer undoes the escapes of one token of a pointer in a URI
+// fragment (RFC 6901 sections 4 and 6).
+func unescapePointer(token string) string {
+	if plain, err := url.PathUnescape(token); err == nil {
+		token = plain
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+}

@@ -1,0 +1,338 @@
+package jsonschema
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+
+	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// The library's own date-time, date, time, uuid, ipv4, email, hostname and
+// uri take what their RFCs do not (a sign before an hour, blanks in a uri), so
+// these are ours. Its ipv6, json-pointer, duration, regex and the rest stay.
+
+var errFormat = errors.New("not of that format")
+
+func formats() []*santhosh.Format {
+	checks := []struct {
+		name string
+		ok   func(string) bool
+	}{
+		{"date-time", isDateTime}, {"date", isDate}, {"time", isTime}, {"uuid", isUUID},
+		{"ipv4", isIPv4}, {"email", isEmail}, {"hostname", isHostname}, {"uri", isURI},
+	}
+	list := make([]*santhosh.Format, len(checks))
+	for i, c := range checks {
+		list[i] = &santhosh.Format{Name: c.name, Validate: func(v any) error {
+			if s, isString := v.(string); isString && !c.ok(s) {
+				return errFormat
+			}
+			return nil
+		}}
+	}
+	return list
+}
+
+// digits reads s as n decimal digits, or returns -1.
+func digits(s string, n int) int {
+	if len(s) != n {
+		return -1
+	}
+	value := 0
+	for i := range n {
+		if !isDigit(s[i]) {
+			return -1
+		}
+		value = value*10 + int(s[i]-'0')
+	}
+	return value
+}
+
+// isDateTime: date-time of RFC 3339 section 5.6; "T" and "Z" in either case,
+// no blank in place of the "T".
+func isDateTime(s string) bool {
+	return len(s) > 11 && (s[10] == 'T' || s[10] == 't') && isDate(s[:10]) && isTime(s[11:])
+}
+
+// isDate: full-date of RFC 3339 section 5.6, with the days of each month
+// (section 5.7 and appendix C).
+func isDate(s string) bool {
+	if len(s) != 10 || s[4] != '-' || s[7] != '-' {
+		return false
+	}
+	year, month, day := digits(s[:4], 4), digits(s[5:7], 2), digits(s[8:], 2)
+	return year >= 0 && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month)
+}
+
+func daysIn(year, month int) int {
+	switch month {
+	case 4, 6, 9, 11:
+		return 30
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 31
+}
+
+// isTime: full-time of RFC 3339 section 5.6. A 60th second only where it is
+// 23:59 in UTC (section 5.7).
+func isTime(s string) bool {
+	if len(s) < 9 || s[2] != ':' || s[5] != ':' {
+		return false
+	}
+	hour, minute, second := digits(s[:2], 2), digits(s[3:5], 2), digits(s[6:8], 2)
+	if hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60 {
+		return false
+	}
+	offset, ok := zoneOffset(afterFraction(s[8:]))
+	if !ok {
+		return false
+	}
+	const day = 24 * 60
+	utc := (hour*60 + minute - offset + day) % day
+	return second < 60 || utc == day-1
+}
+
+// afterFraction skips a fraction of a second. It leaves a lone dot, which no
+// zone starts with.
+func afterFraction(s string) string {
+	if s[0] != '.' {
+		return s
+	}
+	i := 1
+	for i < len(s) && isDigit(s[i]) {
+		i++
+	}
+	if i == 1 {
+		return s
+	}
+	return s[i:]
+}
+
+// zoneOffset returns the minutes east of UTC.
+func zoneOffset(s string) (minutes int, ok bool) {
+	if s == "Z" || s == "z" {
+		return 0, true
+	}
+	if len(s) != 6 || (s[0] != '+' && s[0] != '-') || s[3] != ':' {
+		return 0, false
+	}
+	hour, minute := digits(s[1:3], 2), digits(s[4:], 2)
+	if hour < 0 || hour > 23 || minute < 0 || minute > 59 {
+		return 0, false
+	}
+	if s[0] == '-' {
+		return -(hour*60 + minute), true
+	}
+	return hour*60 + minute, true
+}
+
+// isUUID: RFC 9562 section 4, any version and variant, either case.
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if s[i] != '-' {
+				return false
+			}
+		} else if !isHex(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// isIPv4: dotted-quad of RFC 2673 section 3.2; no leading zeros, as their
+// meaning differs between readers.
+func isIPv4(s string) bool {
+	addr, err := netip.ParseAddr(s)
+	return err == nil && addr.Is4()
+}
+
+func isIPv6(s string) bool {
+	addr, err := netip.ParseAddr(s)
+	return err == nil && addr.Is6() && addr.Zone() == ""
+}
+
+// isHostname: RFC 1123 section 2.1 over RFC 952: labels of letters, digits
+// and inner hyphens, 63 bytes each, 253 bytes together, no dot at the end.
+func isHostname(s string) bool {
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if !isAlnum(label[i]) && label[i] != '-' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isEmail: Mailbox of RFC 5321 section 4.1.2, with the lengths of section
+// 4.5.3.1.
+func isEmail(s string) bool {
+	at := strings.LastIndexByte(s, '@')
+	if at < 1 || at > 64 || len(s) > 254 {
+		return false
+	}
+	return isLocalPart(s[:at]) && isMailDomain(s[at+1:])
+}
+
+func isMailDomain(s string) bool {
+	inner, ok := strings.CutPrefix(s, "[")
+	if !ok {
+		return isHostname(s)
+	}
+	inner, ok = strings.CutSuffix(inner, "]")
+	if v6, tagged := strings.CutPrefix(inner, "IPv6:"); ok && tagged {
+		return isIPv6(v6)
+	}
+	return ok && isIPv4(inner)
+}
+
+func isLocalPart(s string) bool {
+	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
+		return isQuoted(s[1 : len(s)-1])
+	}
+	for atom := range strings.SplitSeq(s, ".") {
+		if atom == "" {
+			return false
+		}
+		for i := range len(atom) {
+			if !isAlnum(atom[i]) && strings.IndexByte("!#$%&'*+-/=?^_`{|}~", atom[i]) < 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isQuoted(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' {
+			i++
+			if i == len(s) {
+				return false
+			}
+		} else if s[i] == '"' {
+			return false
+		}
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// The character sets of RFC 3986 beside letters and digits.
+const (
+	unreserved = "-._~"
+	subDelims  = "!$&'()*+,;="
+	pathChars  = unreserved + subDelims + ":@/"
+)
+
+// isURI: URI of RFC 3986 section 3 (with a scheme; a relative reference is
+// none).
+func isURI(s string) bool {
+	scheme, rest, ok := strings.Cut(s, ":")
+	if !ok || !isScheme(scheme) {
+		return false
+	}
+	rest, fragment, _ := strings.Cut(rest, "#")
+	rest, query, _ := strings.Cut(rest, "?")
+	if !only(fragment, pathChars+"?") || !only(query, pathChars+"?") {
+		return false
+	}
+	if after, hasAuthority := strings.CutPrefix(rest, "//"); hasAuthority {
+		path := len(after)
+		if i := strings.IndexByte(after, '/'); i >= 0 {
+			path = i
+		}
+		return isAuthority(after[:path]) && only(after[path:], pathChars)
+	}
+	return only(rest, pathChars)
+}
+
+func isScheme(s string) bool {
+	if s == "" || !isAlnum(s[0]) || isDigit(s[0]) {
+		return false
+	}
+	for i := range len(s) {
+		if !isAlnum(s[i]) && strings.IndexByte("+-.", s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// isAuthority: section 3.2. The host of a port-less authority may be empty.
+func isAuthority(s string) bool {
+	if at := strings.LastIndexByte(s, '@'); at >= 0 {
+		if !only(s[:at], unreserved+subDelims+":") {
+			return false
+		}
+		s = s[at+1:]
+	}
+	if literal, ok := strings.CutPrefix(s, "["); ok {
+		host, port, closed := strings.Cut(literal, "]")
+		return closed && isIPLiteral(host) && (port == "" || port[0] == ':' && isPort(port[1:]))
+	}
+	host, port, _ := strings.Cut(s, ":")
+	return only(host, unreserved+subDelims) && isPort(port)
+}
+
+// isIPLiteral: IPv6address or IPvFuture of section 3.2.2.
+func isIPLiteral(s string) bool {
+	if s == "" || s[0] != 'v' && s[0] != 'V' {
+		return isIPv6(s)
+	}
+	version, address, ok := strings.Cut(s[1:], ".")
+	if !ok || version == "" || address == "" || strings.Contains(address, "%") {
+		return false
+	}
+	for i := range len(version) {
+		if !isHex(version[i]) {
+			return false
+		}
+	}
+	return only(address, unreserved+subDelims+":")
+}
+
+func isPort(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// only reports whether s has nothing but letters, digits, the bytes of extra
+// and whole percent-encoded octets (section 2.1).
+func only(s, extra string) bool {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case isAlnum(c) || strings.IndexByte(extra, c) >= 0:
+		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			i += 2
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+func isAlnum(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'z' }
+func isHex(c byte) bool   { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }

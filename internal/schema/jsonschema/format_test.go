@@ -1,0 +1,82 @@
+package jsonschema_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFormats(t *testing.T) {
+	tests := map[string]struct{ good, bad []string }{
+		"date-time": {
+			good: []string{"2026-11-20T04:03:22.417Z", "2026-11-20t04:03:22z", "2024-02-29T23:59:59+23:59", "1990-12-31T23:59:60Z", "1990-12-31T15:59:60-08:00", "1998-12-31T23:59:60.123Z", "0000-01-01T00:00:00-00:00"},
+			bad: []string{"", "2026-11-20", "2026-11-20T+4:03:22.417Z", "2026-11-20T04:03:22", "2026-11-20 04:03:22Z", "2026-11-20T04:03:22.Z", "2026-11-20T24:00:00Z", "2026-02-29T00:00:00Z",
+				"2026-11-20T04:03:60Z", "1990-12-31T22:59:60Z", "2026-11-20T04:03:22+4:00", "2026-11-20T04:03:22+24:00", "2026-11-20T04:03:22+0400", "2026-11-20T04:03:22,5Z", "2026-11-2०T04:03:22Z", "2026-1-20T04:03:22Z", "+026-11-20T04:03:22Z", "2026-11-20T04:03:22Z ", "2026-11-20T04:03Z"},
+		},
+		"date": {
+			good: []string{"2024-02-29", "2000-02-29", "2026-12-31", "2026-04-30"},
+			bad:  []string{"2026-02-29", "1900-02-29", "2026-13-01", "2026-00-01", "2026-04-31", "2026-01-00", "26-01-01", "2026-1-1", "2026/01/01", "2026-01-01Z", "-026-01-01"},
+		},
+		"time": {
+			good: []string{"00:00:00Z", "23:59:59.999999999999+00:00", "01:29:60+01:30", "23:29:60+23:30", "00:29:60+00:30"},
+			bad:  []string{"00:00:00", "0:00:00Z", "00:00:00.+00:00", "-1:00:00Z", "00:00:60Z", "12:60:00Z", "00:00:00+00:60", "00:00:00+-0:00", "000:00:0Z"},
+		},
+		"uuid": {
+			good: []string{"2eb8aa08-aa98-11ea-b4aa-73b441d16380", "2EB8AA08-AA98-11EA-B4AA-73B441D16380", "00000000-0000-0000-0000-000000000000"},
+			bad:  []string{"", "2eb8aa08aa9811eab4aa73b441d16380", "2eb8aa08-aa98-11ea-b4aa-73b441d1638", "2eb8aa08-aa98-11ea-b4aa-73b441d1638g", "{eb8aa08-aa98-11ea-b4aa-73b441d1638}", "2eb8aa08-aa98-11ea-b4aa_73b441d16380"},
+		},
+		"ipv4": {
+			good: []string{"0.0.0.0", "255.255.255.255", "192.168.0.1"},
+			bad:  []string{"", "1.2.3", "1.2.3.4.5", "256.0.0.1", "+1.2.3.4", "01.2.3.4", "1.2.3.4/8", "0x1.2.3.4", "::1", "1.2.3.４"},
+		},
+		"email": {
+			good: []string{"joe@example.com", "a+b~c@example.com", `"joe bloggs"@example.com`, `"a\"b"@example.com`, "a.b@[127.0.0.1]", "a@[IPv6:::1]", "te~st@x"},
+			bad:  []string{"", "joe", "@x", "a@", ".a@x", "a.@x", "a..b@x", "a b@x", "a@x_y", "a@[127.0.0.300]", "a@[::1]", "a@[IPv6:::1", `"a"b"@x`, `"a\"@x`, "é@x", strings.Repeat("a", 65) + "@x"},
+		},
+		"hostname": {
+			good: []string{"a", "example.com", "xn--4gbwdl.xn--wgbh1c", "1.2.3", strings.Repeat("a", 63) + ".x"},
+			bad:  []string{"", ".", "a.", ".a", "a..b", "-a", "a-", "a_b", "a b", strings.Repeat("a", 64), strings.Repeat("a.", 127) + "aa", "é.com"},
+		},
+		"uri": {
+			good: []string{"http://foo.bar/?baz=qux#quux", "http://user:p%20w@[2001:db8::7]:8080/a;b=1/c", "urn:oasis:names", "mailto:a@b", "http://", "file:///a", "http://[v1.a:b]/", "a:", "tel:+1-816", "http://foo.bar/?q=Test%20URL-encoded%20stuff"},
+			bad:  []string{"", "//foo.bar", "/abc", "foo", `\\WIN\x`, "http:// a", "http://a/<b>", "bar,baz:x", "1http://a", ":a", "http://a/%zz", "http://a/%2", "http://a#b#c", "http://a:b/", "http://[::1", "http://[::1]x", "http://[::1%25eth0]/", "http://a/ü", "http://a/{b}", "http://a/b|c", "http://a/^", "http://a/[x]", "http://[v.a]/", "http://a b:80/"},
+		},
+	}
+	for name, tt := range tests {
+		v := compile(t, `{"format":"`+name+`"}`)
+		for _, s := range tt.good {
+			if !accepts(t, v, quoteJSON(s)) {
+				t.Errorf("%s refuses %q", name, s)
+			}
+		}
+		for _, s := range tt.bad {
+			if accepts(t, v, quoteJSON(s)) {
+				t.Errorf("%s accepts %q", name, s)
+			}
+		}
+		if !accepts(t, v, `1`) {
+			t.Errorf("%s says something about a number", name)
+		}
+	}
+}
+
+// Everything that Go prints as RFC 3339 is a date-time.
+func FuzzDateTime(f *testing.F) {
+	v := compile(f, `{"format":"date-time"}`)
+	f.Add(int64(0), int32(0))
+	f.Add(int64(-62167219200), int32(-86399))
+	f.Add(int64(253402300799), int32(50400))
+	f.Fuzz(func(t *testing.T, unix int64, offset int32) {
+		at := time.Unix(unix%253402300800, 0).In(time.FixedZone("", int(offset)%86400/60*60))
+		if at.Year() < 0 || at.Year() > 9999 {
+			t.Skip()
+		}
+		if s := at.Format(time.RFC3339); !accepts(t, v, `"`+s+`"`) {
+			t.Errorf("refused %s", s)
+		}
+	})
+}
+
+func quoteJSON(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
