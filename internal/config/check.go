@@ -1,0 +1,193 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cxrelay/cxrelay/internal/route"
+)
+
+// check finds what no value shows alone. Each check reports and goes on.
+func (ld *loader) check() {
+	if ld.unread {
+		return // what seems to be missing may stand in the file
+	}
+	ld.checkInstance()
+	ld.checkListeners()
+	ld.checkSources()
+	ld.checkRoutes()
+	ld.checkRegistry()
+	ld.checkKafka()
+	ld.checkLimits()
+}
+
+func (ld *loader) checkInstance() {
+	s := ld.cfg.Instance
+	if len(s) > 255 || strings.ContainsAny(s, "/ ") {
+		ld.fault("instance", "a name has at most 255 bytes, no slash and no space", "")
+	}
+}
+
+func (ld *loader) checkListeners() {
+	listen, admin := ld.cfg.Listen.Address, ld.cfg.Admin.Address
+	ld.checkAddress("listen.address", listen)
+	ld.checkAddress("admin.address", admin)
+	if _, port, _ := net.SplitHostPort(listen); listen == admin && port != "0" {
+		path, other := "admin.address", "listen.address"
+		if !ld.given(path) {
+			path, other = other, path
+		}
+		ld.fault(path, "is "+other+" too", "give each listener a port of its own")
+	}
+}
+
+func (ld *loader) checkAddress(path, address string) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil || !isPort(port, 0) {
+		ld.fault(path, quote(address)+" is no address (examples: :8080, 127.0.0.1:8080, [::1]:8080)", "")
+	}
+}
+
+func isPort(s string, lowest uint64) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n >= lowest
+}
+
+func (ld *loader) checkRoutes() {
+	if len(ld.cfg.Routes) == 0 {
+		ld.fault("routes", "there are no routes", "remove the key for the four built-in ones, or add a route")
+		return
+	}
+	if strings.TrimSpace(ld.cfg.Schema.Subject) == "" {
+		ld.fault("schema.subject", "a subject is not empty", "")
+	}
+	table, err := route.New(ld.cfg.Routes)
+	var faults route.Errors
+	if errors.As(err, &faults) {
+		for _, f := range faults {
+			field := map[route.Field]string{route.FieldPattern: "type", route.FieldTopic: "topic", route.FieldSubject: "subject"}[f.Field]
+			ld.fault(member(element("routes", f.Row), field), f.Err.Error(), "")
+		}
+	}
+	for i := range ld.cfg.Routes {
+		r := &ld.cfg.Routes[i]
+		path := element("routes", i)
+		switch {
+		case !r.Drop && r.Subject == "":
+			r.Subject = ld.cfg.Schema.Subject
+		case r.Drop:
+			for _, k := range []string{"wire", "key"} {
+				if ld.given(member(path, k)) {
+					ld.fault(member(path, k), "a route that drops has no "+k, "")
+				}
+			}
+		}
+	}
+	if err == nil {
+		for _, s := range table.Shadowed() {
+			ld.warn(member(element("routes", s.Row), "type"),
+				fmt.Sprintf("this route never matches: routes[%d] (%q) takes all of it", s.By, ld.cfg.Routes[s.By].Pattern),
+				"move the narrower route up")
+		}
+	}
+}
+
+func (ld *loader) checkRegistry() {
+	const path = "schema.registry"
+	r := &ld.cfg.Schema.Registry
+	if len(r.URLs) == 0 {
+		ld.fault(path+".urls", "no Schema Registry is given", "set "+envRegistry+", or schema.registry.urls in the file: [http://registry:8081]")
+	}
+	for i, s := range r.URLs {
+		if message, hint := faultOfURL(s); message != "" {
+			ld.fault(element(path+".urls", i), message, hint)
+		}
+	}
+	password := !r.Password.Empty() || ld.faulty[path+".password"] || ld.faulty[path+".password_file"]
+	token := !r.Token.Empty() || ld.faulty[path+".token"] || ld.faulty[path+".token_file"]
+	switch {
+	case password && token:
+		ld.fault(path+".token", "is set beside a password", "use one of them")
+	case token && r.Username != "":
+		ld.fault(path+".token", "is set beside a username", "use one of them")
+	case password && r.Username == "":
+		ld.fault(path+".username", "is missing beside the password", "")
+	case r.Username != "" && !password:
+		ld.fault(path+".password", "is missing beside the username", "set password_file")
+	}
+}
+
+// faultOfURL does not repeat the URL: it may hold a password.
+func faultOfURL(s string) (message, hint string) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return "is no URL of a Schema Registry", "examples: http://registry:8081, https://registry.example.com/api"
+	case u.User != nil:
+		return "a URL holds no credentials: it is shown in logs", "set schema.registry.username and password_file"
+	case u.RawQuery != "" || u.Fragment != "":
+		return "a URL of a Schema Registry has no ? and no #", ""
+	default:
+		return "", ""
+	}
+}
+
+func (ld *loader) checkKafka() {
+	k := &ld.cfg.Kafka
+	if len(k.Brokers) == 0 {
+		ld.fault("kafka.brokers", "no Kafka brokers are given", "set "+envBrokers+", or kafka.brokers in the file: [kafka:9092]")
+	}
+	for i, b := range k.Brokers {
+		host, port, err := net.SplitHostPort(b)
+		if err != nil || host == "" || !isPort(port, 1) || strings.ContainsAny(host, "/@, ") {
+			ld.fault(element("kafka.brokers", i), quote(b)+" is no broker (examples: kafka:9092, 10.0.0.1:9092)", "")
+		}
+	}
+	for _, topic := range slices.Sorted(maps.Keys(k.Partitions)) {
+		routed := func(r route.Route) bool { return r.Topic == topic }
+		if !slices.ContainsFunc(ld.cfg.Routes, routed) {
+			ld.fault(member("kafka.partitions", topic), "no route leads to this topic", nearestTopic(topic, ld.cfg.Routes))
+		}
+	}
+}
+
+func nearestTopic(topic string, routes []route.Route) string {
+	topics := make([]string, 0, len(routes))
+	for _, r := range routes {
+		topics = append(topics, r.Topic)
+	}
+	if near := nearest(topic, topics); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return ""
+}
+
+func (ld *loader) checkLimits() {
+	l := &ld.cfg.Limits
+	if l.Body > l.InFlightBytes/2 {
+		path := "limits.body"
+		if !ld.given(path) {
+			path = "limits.in_flight_bytes"
+		}
+		ld.fault(path, fmt.Sprintf("limits.body (%v) is more than half of limits.in_flight_bytes (%v)", l.Body, l.InFlightBytes),
+			"bodies that are not verified yet may take half of the bytes in flight; a larger one would never be accepted")
+	}
+}
+
+// readable warns of a file with a secret that every user can read.
+func (ld *loader) readable(path, file string) {
+	if ld.src.Stat == nil {
+		return
+	}
+	const others fs.FileMode = 0o004
+	if info, err := ld.src.Stat(file); err == nil && info.Mode().Perm()&others != 0 {
+		ld.warn(path, fmt.Sprintf("every user of this machine can read the file (mode %#o)", info.Mode().Perm()), "chmod o-r")
+	}
+}

@@ -1,0 +1,148 @@
+// Package config is the configuration of cxrelay: its keys, defaults, layers
+// and checks.
+//
+// Here belong what a user may write (YAML file, environment, flags), how the
+// layers are merged, and every fault that can be seen without the network,
+// reported all at once with its place and a remedy. Not here: what a value
+// does (the room that takes it), and whether brokers, topics or a registry
+// exist (the rooms that talk to them).
+package config
+
+import (
+	"time"
+
+	"github.com/cxrelay/cxrelay/internal/event"
+	"github.com/cxrelay/cxrelay/internal/route"
+	"github.com/cxrelay/cxrelay/internal/signature"
+)
+
+// Config is a complete, checked configuration as Load returns it. It is safe
+// for concurrent use as long as nobody changes it.
+type Config struct {
+	Instance string // empty: the host name
+	Listen   Listen
+	Admin    Admin
+	Sources  []Webhook     // exactly one for now
+	Routes   []route.Route // in order; Subject is filled in unless the row drops
+	Schema   Schema
+	Kafka    Kafka
+	Limits   Limits
+	Shutdown Shutdown
+}
+
+// Listen is the webhook listener.
+type Listen struct {
+	Address string // host:port, the host may be empty
+	Metrics bool   // serve /metrics here too
+}
+
+// Admin is the admin listener.
+type Admin struct {
+	Address      string // host:port
+	ReadyOnKafka bool   // not ready while Kafka is unreachable
+}
+
+// Webhook is one source: a path with its signature and what is read from its
+// events.
+type Webhook struct {
+	Name      string // metric label and record header
+	Path      string // matched exactly
+	Deadline  time.Duration
+	Scheme    signature.Scheme
+	Secrets   []NamedSecret // at least one
+	Event     event.Paths
+	NoContact NoContact
+}
+
+// NamedSecret is one key of a source.
+type NamedSecret struct {
+	ID    string // metric label
+	Value Secret
+	File  string // where Value was read, or empty
+}
+
+// Keys returns the secrets in the form that package signature takes. The
+// values are shared, not copied.
+func (w *Webhook) Keys() []signature.Secret {
+	keys := make([]signature.Secret, len(w.Secrets))
+	for i, s := range w.Secrets {
+		keys[i] = signature.Secret{ID: s.ID, Value: s.Value.Bytes()}
+	}
+	return keys
+}
+
+// Schema is how payloads are validated.
+type Schema struct {
+	Registry Registry
+	Subject  string // of every route that names none
+}
+
+// Registry is where schemas come from. Either Username and Password, or
+// Token, or none of them are set.
+type Registry struct {
+	URLs         []string // http or https, at least one, without credentials
+	Username     string
+	Password     Secret
+	PasswordFile string // where Password was read, or empty
+	Token        Secret
+	TokenFile    string // where Token was read, or empty
+}
+
+// Kafka is how the cluster is reached and how keys become partitions.
+type Kafka struct {
+	Brokers     []string // host:port, at least one
+	Partitioner Partitioner
+	Partitions  map[string]int32 // pinned counts by topic; may be nil
+}
+
+// Limits are the relay-wide bounds.
+type Limits struct {
+	Body            Size          // of one request; at most half of InFlightBytes
+	InFlightBytes   Size          // of all bodies
+	InFlightRecords int           // produced and not acknowledged
+	OldestUnacked   time.Duration // from here on Kafka counts as unavailable
+	Connections     int           // on the webhook listener
+}
+
+// Shutdown is what happens between the signal and the exit.
+type Shutdown struct {
+	Delay   time.Duration // not ready, but serving
+	Timeout time.Duration // for all the rest
+}
+
+// defaults are the values of every key that no layer sets. A file, even an
+// empty one, turns listen.metrics off: without one the relay behaves as its
+// founding document says.
+func defaults(hasFile bool) *Config {
+	return &Config{
+		Listen: Listen{Address: ":8080", Metrics: !hasFile},
+		Admin:  Admin{Address: "127.0.0.1:9640", ReadyOnKafka: true},
+		Routes: []route.Route{
+			{Pattern: "INTERACTION_CREATED", Topic: "cxone.interactions.raw"},
+			{Pattern: "DISPOSITION_UPDATED", Topic: "cxone.dispositions.raw"},
+			{Pattern: "QUEUE_TRANSFER", Topic: "cxone.transfers.raw"},
+			{Pattern: "CALL_DISCONNECTED", Topic: "cxone.calls.terminated"},
+		},
+		Schema: Schema{Subject: "cxone-data-action-v1"},
+		Limits: Limits{
+			Body:            960 * kib, // what Kafka's own default lets through with key and headers
+			InFlightBytes:   64 * mib,
+			InFlightRecords: 50_000,
+			OldestUnacked:   10 * time.Second,
+			Connections:     10_000,
+		},
+		Shutdown: Shutdown{Timeout: 25 * time.Second},
+	}
+}
+
+// newWebhook is a source of which only the defaults are known.
+func newWebhook() Webhook { return Webhook{Deadline: 2 * time.Second} }
+
+// builtinSource is the source of a configuration without sources; its secret
+// comes from the environment.
+func builtinSource() Webhook {
+	w := newWebhook()
+	w.Name, w.Path = "cxone", "/cxone/webhook"
+	w.Scheme, _ = signature.Preset("cxone")
+	return w
+}

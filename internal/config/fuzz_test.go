@@ -1,0 +1,124 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cxrelay/cxrelay/internal/config"
+)
+
+func render(err error, warnings []config.Problem) string {
+	var b strings.Builder
+	if err != nil {
+		b.WriteString(err.Error())
+	}
+	for _, w := range warnings {
+		b.WriteString("\n" + w.String())
+	}
+	return b.String()
+}
+
+// FuzzLoad: whatever the file says, Load returns either a config that keeps
+// its promises, or nil and at least one fault; twice the same; and never what
+// the environment and the files hold as secrets.
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("testdata/faults/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range append(files, "../../examples/cxrelay.yaml") {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data))
+	}
+	f.Fuzz(func(t *testing.T, data string) {
+		if len(data) > 4096 {
+			return // the parser's time is not linear
+		}
+		src := faultSource("c.yaml", []byte(data))
+		src.Env = append(src.Env, "KAFKA_BROKERS=k:1", "SCHEMA_REGISTRY_URL=http://r")
+		c, warnings, err := config.Load(src)
+		said := render(err, warnings)
+		_, warnings2, err2 := config.Load(src)
+		if again := render(err2, warnings2); again != said {
+			t.Fatalf("twice the same file:\n%s\nand\n%s", said, again)
+		}
+		if strings.Contains(said, "hunter2hunter2") && !strings.Contains(data, "hunter2hunter2") && !strings.Contains(data, "SECRET") {
+			t.Fatalf("a secret shows:\n%s", said)
+		}
+		if err != nil {
+			var faults *config.Errors
+			if c != nil || !errors.As(err, &faults) || len(faults.Problems) == 0 {
+				t.Fatalf("config %v, error %v", c, err)
+			}
+			for _, p := range faults.Problems {
+				if p.Severity != config.Fault || p.Message == "" || p.Line > 0 != (p.Column > 0) || p.Line > strings.Count(data, "\n")+strings.Count(data, "\r")+2 {
+					t.Fatalf("odd problem %+v", p)
+				}
+			}
+			return
+		}
+		promises(t, c)
+	})
+}
+
+// promises are those in the comments of Config.
+func promises(t *testing.T, c *config.Config) {
+	t.Helper()
+	w := c.Sources[0]
+	switch {
+	case len(c.Sources) != 1 || len(w.Secrets) == 0 || w.Secrets[0].Value.Empty(),
+		len(w.Event.Type) == 0, len(w.Event.Contact) == 0, w.Deadline <= 0, w.Path[0] != '/',
+		len(w.Scheme.Validate()) != 0:
+		t.Fatalf("source %+v", w)
+	case len(c.Routes) == 0, len(c.Kafka.Brokers) == 0, len(c.Schema.Registry.URLs) == 0:
+		t.Fatalf("%+v", c)
+	case c.Limits.Body <= 0, c.Limits.Body > c.Limits.InFlightBytes/2, c.Limits.InFlightRecords <= 0,
+		c.Limits.Connections <= 0, c.Limits.OldestUnacked <= 0, c.Shutdown.Timeout <= 0, c.Shutdown.Delay < 0:
+		t.Fatalf("%+v %+v", c.Limits, c.Shutdown)
+	}
+	for _, r := range c.Routes {
+		if r.Drop != (r.Topic == "") || r.Drop != (r.Subject == "") {
+			t.Fatalf("route %+v", r)
+		}
+	}
+}
+
+// FuzzSecretInTheFile: a secret that stands where secrets stand, or under a
+// misspelt key, shows in no problem, whatever comes behind it.
+func FuzzSecretInTheFile(f *testing.F) {
+	const secret = "hunter2hunter2"
+	const source = "sources:\n  - name: a\n    path: /a\n    signature:\n      preset: cxone\n      secrets:\n"
+	places := []string{
+		source + "        - {id: a, value: §, ", source + "        - {id: a, value: '§', ", source + "        - {id: a, value: \"§\\n\", ",
+		source + "        - {id: a, vaule: \"\\u00e9§\", ", source + "        - id: a\n          value: |\n            §\n            §\n",
+		source + "        - id: a\n          value: >-\n            §\n", source + "        - id: a\n          value: \"§\n            §\"\n",
+		source + "        - id: a\n          value: §\n            §\n", source + "        - id: a\n          value: !!str §\n",
+		source + "        - id: a\n          value: &x §\n", source + "        - §\n", "schema:\n  registry:\n    pasword: [§, {x: §}, ",
+		"schema: {registry: {urls: ['http://u:§@r', ", "schema:\n  registry:\n    urls: ['http://u:§@r']\n", "kafka:\n  sasl: {password: §}\n",
+		"kafka: {brokers: [\"SASL://u:§@r:1\", ", "schema: {registry: {password: §}}\n---\n", "schema: !!map {registry: {password: §, ",
+	}
+	for i := range places {
+		f.Add(uint8(i), "fil: y}\n")
+		f.Add(uint8(i), "id: b\n")
+		f.Add(uint8(i), "          fil: ${X}\n\t")
+		f.Add(uint8(i), "é}]}}}\r\nroutes: x # \"")
+		f.Add(uint8(i), " : x")
+	}
+	f.Fuzz(func(t *testing.T, at uint8, behind string) {
+		if len(behind) > 1024 {
+			return
+		}
+		data := places[int(at)%len(places)]
+		data = strings.ReplaceAll(data, "§", secret)
+		_, warnings, err := config.Load(faultSource("c.yaml", []byte(data+behind)))
+		if said := render(err, warnings); strings.Contains(said, secret[1:]) || strings.Contains(said, secret[:8]) {
+			t.Fatalf("%q shows its secret:\n%s", data+behind, said)
+		}
+	})
+}

@@ -1,0 +1,247 @@
+package config
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Source is what Load reads, in order of precedence: defaults, then the file,
+// then the environment, then the overrides.
+type Source struct {
+	File string   // path of the YAML file; empty: none
+	Data []byte   // its content; nil: File is read
+	Env  []string // NAME=value, as os.Environ gives it
+
+	// Overrides are the flags: path of a key (kafka.brokers) to its text.
+	// Scalars outside lists, and lists of texts separated by commas.
+	Overrides map[string]string
+
+	// ReadFile reads the file and the files that hold secrets; nil: os.ReadFile.
+	ReadFile func(string) ([]byte, error)
+	// Stat tells whether others may read a file that holds a secret; nil:
+	// os.Stat, or no such check when ReadFile is set.
+	Stat func(string) (fs.FileInfo, error)
+}
+
+// The environment variables that stand beside the generated ones.
+const (
+	envPrefix   = "CXRELAY_"
+	envBrokers  = "KAFKA_BROKERS"
+	envRegistry = "SCHEMA_REGISTRY_URL"
+	envSecret   = "CXONE_WEBHOOK_SECRET"
+)
+
+// Load reads and checks a configuration. It returns either a complete one
+// with its warnings, or nil, the warnings and an *Errors with every fault.
+func Load(src Source) (*Config, []Problem, error) {
+	ld := newLoader(src)
+	ld.loadFile()
+	ld.loadEnv()
+	ld.loadOverrides()
+	ld.loadSecrets()
+	ld.check()
+	ld.addExcerpts(ld.faults)
+	ld.addExcerpts(ld.warnings)
+	sortProblems(ld.faults)
+	sortProblems(ld.warnings)
+	if len(ld.faults) > 0 {
+		return nil, ld.warnings, &Errors{Problems: ld.faults}
+	}
+	return ld.cfg, ld.warnings, nil
+}
+
+// EnvName returns the environment variable of a key: CXRELAY_KAFKA_PARTITIONER
+// for kafka.partitioner.
+func EnvName(path string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
+}
+
+// layer says where a value came from; a later layer beats an earlier one.
+type layer uint8
+
+const (
+	fromDefault layer = iota
+	fromFile
+	fromEnv
+	fromFlag
+)
+
+// origin is where the value of one path came from.
+type origin struct {
+	layer layer
+	place place  // fromFile
+	env   string // fromEnv
+}
+
+type loader struct {
+	src     Source
+	env     map[string]string
+	cfg     *Config
+	keys    object
+	text    *text
+	origins map[string]origin
+	faulty  map[string]bool // paths that have a fault already
+	unread  bool            // there is a file, but what it says is not known
+
+	faults, warnings []Problem
+}
+
+func newLoader(src Source) *loader {
+	if src.Stat == nil && src.ReadFile == nil {
+		src.Stat = os.Stat
+	}
+	if src.ReadFile == nil {
+		src.ReadFile = os.ReadFile
+	}
+	ld := &loader{
+		src:     src,
+		env:     make(map[string]string, len(src.Env)),
+		cfg:     defaults(src.File != "" || src.Data != nil),
+		text:    newText(""),
+		origins: make(map[string]origin),
+		faulty:  make(map[string]bool),
+	}
+	for _, entry := range src.Env {
+		if name, value, ok := strings.Cut(entry, "="); ok {
+			ld.env[name] = value
+		}
+	}
+	ld.keys = ld.cfg.keys()
+	return ld
+}
+
+func (ld *loader) loadEnv() {
+	known := make(map[string]string)
+	walkLeaves("", ld.keys, func(path string, n node) {
+		if _, ok := n.(*scalar); ok {
+			known[EnvName(path)] = path
+		}
+	})
+	names := slices.Sorted(maps.Keys(ld.env))
+	for _, name := range names {
+		if path, ok := known[name]; ok {
+			ld.assign(path, ld.env[name], origin{layer: fromEnv, env: name})
+		} else if strings.HasPrefix(name, envPrefix) {
+			ld.warnEnv(name, "no key has this variable; it is ignored", unknownEnvHint(name, known))
+		}
+	}
+	for _, l := range []struct{ env, path string }{
+		{envBrokers, "kafka.brokers"}, {envRegistry, "schema.registry.urls"},
+	} {
+		if value, ok := ld.env[l.env]; ok {
+			ld.assign(l.path, value, origin{layer: fromEnv, env: l.env})
+		}
+	}
+	ld.loadBuiltinSource()
+}
+
+func unknownEnvHint(name string, known map[string]string) string {
+	switch name {
+	case EnvName("kafka.brokers"):
+		return "the brokers are set by " + envBrokers
+	case EnvName("schema.registry.urls"), EnvName("schema.registry.url"):
+		return "the registry is set by " + envRegistry
+	}
+	if near := nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return ""
+}
+
+// loadBuiltinSource makes the source of a configuration that has none.
+func (ld *loader) loadBuiltinSource() {
+	value, set := ld.env[envSecret]
+	if inFile := ld.given("sources"); inFile || ld.faulty["sources"] {
+		if set && inFile {
+			ld.warnEnv(envSecret, "is ignored: the file has sources, and this is the secret of the built-in one",
+				"name it in the file: secrets: [{id: …, value: \"${"+envSecret+"}\"}]")
+		}
+		return
+	}
+	w := builtinSource()
+	w.Secrets = []NamedSecret{{ID: "env", Value: NewSecret([]byte(value))}}
+	ld.cfg.Sources = []Webhook{w}
+	if value != "" {
+		return
+	}
+	ld.faulty["sources[0].signature.secrets[0]"] = true // said below, in the words of the variable
+	switch {
+	case ld.unread: // the file may well have sources
+	case !set:
+		ld.faultEnv(envSecret, "is not set, and there are no sources with secrets of their own",
+			"set it to the secret that signs the webhooks, or give sources in a file")
+	default:
+		ld.faultEnv(envSecret, "is empty", "set it to the secret that signs the webhooks")
+	}
+}
+
+func (ld *loader) loadOverrides() {
+	for _, path := range slices.Sorted(maps.Keys(ld.src.Overrides)) {
+		ld.assign(path, ld.src.Overrides[path], origin{layer: fromFlag})
+	}
+}
+
+// assign sets one key from the environment or from a flag.
+func (ld *loader) assign(path, value string, o origin) {
+	var target node
+	walkLeaves("", ld.keys, func(p string, n node) {
+		if p == path {
+			target = n
+		}
+	})
+	one, isScalar := target.(*scalar)
+	several, isList := target.(*list)
+	if !isScalar && (!isList || !several.texts) {
+		ld.fault(path, "no key that a flag can set", "")
+		return
+	}
+	ld.origins[path] = o
+	delete(ld.faulty, path)
+	if isList {
+		ld.assignList(path, several, value, o)
+	} else if err := one.set(value); err != nil {
+		ld.fault(path, err.Error(), "")
+	}
+}
+
+func (ld *loader) assignList(path string, n *list, value string, o origin) {
+	n.reset()
+	if strings.TrimSpace(value) == "" {
+		return // the check of the list says that it is empty
+	}
+	for i, item := range strings.Split(value, ",") {
+		el := element(path, i)
+		ld.origins[el] = o
+		s, ok := n.grow().(*scalar)
+		if !ok {
+			return // no list of texts
+		}
+		if err := s.set(strings.TrimSpace(item)); err != nil {
+			ld.fault(el, err.Error(), "")
+		}
+	}
+}
+
+// walkLeaves visits every node that is no object, outside lists.
+func walkLeaves(path string, o object, visit func(path string, n node)) {
+	for _, k := range o {
+		p := member(path, k.name)
+		if inner, ok := k.node.(object); ok {
+			walkLeaves(p, inner, visit)
+			continue
+		}
+		visit(p, k.node)
+	}
+}
+
+// resolve gives a relative path its meaning: from the folder of the file.
+func (ld *loader) resolve(path string) string {
+	if filepath.IsAbs(path) || ld.src.File == "" {
+		return path
+	}
+	return filepath.Join(filepath.Dir(ld.src.File), path)
+}
