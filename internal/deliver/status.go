@@ -1,0 +1,44 @@
+package deliver
+
+import (
+	"sort"
+	"time"
+)
+
+// TopicStatus is what an operator wants to know of one topic.
+type TopicStatus struct {
+	Name          string
+	Partitions    int32 // as last seen
+	Pinned        int32
+	Records       int // in flight
+	OldestUnacked time.Duration
+	Err           error // nil: records can be produced
+}
+
+// Status returns the state of every topic, by name.
+func (d *Deliverer) Status() []TopicStatus {
+	all := make([]TopicStatus, 0, len(d.topics))
+	for _, t := range d.topics {
+		s := TopicStatus{Name: t.name, Partitions: t.actual.Load(), Pinned: t.pinned.Load()}
+		state, err := t.usable()
+		s.Err = err
+		if state != nil {
+			s.Records, s.OldestUnacked = inFlightOf(state.lanes)
+		}
+		all = append(all, s)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	return all
+}
+
+func inFlightOf(lanes []*lane) (records int, oldest time.Duration) {
+	for _, l := range lanes {
+		if at, ok := l.oldest(); ok {
+			oldest = max(oldest, time.Since(at))
+		}
+		l.mu.Lock()
+		records += l.records
+		l.mu.Unlock()
+	}
+	return records, oldest
+}

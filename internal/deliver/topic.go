@@ -1,0 +1,120 @@
+package deliver
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/cxrelay/cxrelay/internal/event"
+	"github.com/cxrelay/cxrelay/internal/kafka"
+)
+
+// topic is one routed topic with its pinned partition count.
+type topic struct {
+	name    string
+	pin     int32 // configured; 0: the count at first sight
+	log     *slog.Logger
+	metrics *topicMetrics
+
+	pinned atomic.Int32 // 0 until the topic was first seen
+	actual atomic.Int32
+	state  atomic.Pointer[topicState]
+	turn   atomic.Uint32 // next lane of a record without key
+}
+
+// topicState is what one look at the topic showed, with the lanes of its
+// pinned partitions. Lanes outlive states.
+type topicState struct {
+	lanes    []*lane
+	maxBytes int32
+	err      error
+}
+
+// usable returns the current state, or why nothing can be produced.
+func (t *topic) usable() (*topicState, error) {
+	state := t.state.Load()
+	if state == nil {
+		return nil, fmt.Errorf("%w: no metadata yet", event.ErrKafkaUnavailable)
+	}
+	return state, state.err
+}
+
+// lane returns the lane of a key; a nil key takes the lanes in turn.
+func (t *topic) lane(state *topicState, p Partitioner, key []byte) *lane {
+	n := int32(len(state.lanes)) //nolint:gosec // Kafka counts partitions in 32 bits
+	if key == nil {
+		return state.lanes[t.turn.Add(1)%uint32(n)] //nolint:gosec // n is positive
+	}
+	return state.lanes[p.Partition(key, n)]
+}
+
+// TopicChanged takes over what a look at a topic showed. The partition count
+// is pinned at the first sight of the topic and kept until restart, because
+// another count would move keys to other partitions and break their order.
+// Calls must not overlap.
+func (d *Deliverer) TopicChanged(seen kafka.Topic) {
+	t, ok := d.topics[seen.Name]
+	if !ok {
+		return
+	}
+	old := t.state.Load()
+	next := &topicState{maxBytes: seen.MaxMessageBytes, err: seen.Err}
+	if old != nil {
+		next.lanes = old.lanes
+	}
+	if seen.Err == nil {
+		t.actual.Store(seen.Partitions)
+		next.lanes = d.pinTo(t, seen.Partitions, next.lanes)
+		if n := int32(len(next.lanes)); n > seen.Partitions { //nolint:gosec // Kafka counts partitions in 32 bits
+			next.err = fmt.Errorf("%w: %d partitions pinned, the topic has %d", event.ErrTopicUnavailable, n, seen.Partitions)
+		}
+	}
+	t.state.Store(next)
+	t.say(old, next, seen)
+}
+
+// pinTo returns the lanes of the pinned count, made at first sight.
+func (d *Deliverer) pinTo(t *topic, actual int32, lanes []*lane) []*lane {
+	if len(lanes) > 0 {
+		return lanes
+	}
+	n := t.pin
+	if n == 0 {
+		n = actual
+	}
+	lanes = make([]*lane, n)
+	for i := range lanes {
+		lanes[i] = &lane{partition: int32(i)} //nolint:gosec // below n
+	}
+	t.pinned.Store(n)
+	d.lanes.Add(int64(n))
+	return lanes
+}
+
+// say writes one line for what an operator should know of the change.
+func (t *topic) say(old, next *topicState, seen kafka.Topic) {
+	log := t.log.With(slog.String("topic", t.name))
+	was := old != nil && old.err == nil
+	switch {
+	case next.err != nil && (old == nil || was || old.err.Error() != next.err.Error()):
+		log.Error("topic unavailable", slog.Any("cause", next.err), slog.String("remedy", t.remedy(seen)))
+	case next.err == nil && !was:
+		log.Info("topic available", slog.Int("partitions", len(next.lanes)), slog.Int("max_message_bytes", int(next.maxBytes)))
+	}
+	if next.err == nil && int(seen.Partitions) > len(next.lanes) {
+		log.Warn("topic has more partitions than are used; the count stays pinned until restart, so that keys keep their partition",
+			slog.Int("pinned", len(next.lanes)), slog.Int("actual", int(seen.Partitions)))
+	}
+}
+
+// remedy says what an operator can do about an unusable topic.
+func (t *topic) remedy(seen kafka.Topic) string {
+	if seen.Err == nil {
+		return fmt.Sprintf("set kafka.partitions for %s to %d, or give the topic its partitions back", t.name, seen.Partitions)
+	}
+	n := t.pinned.Load()
+	if n == 0 {
+		n = max(t.pin, 8)
+	}
+	return fmt.Sprintf("kafka-topics.sh --bootstrap-server BROKER:9092 --create --topic %s --partitions %d --replication-factor 3 --config min.insync.replicas=2", t.name, n)
+}
