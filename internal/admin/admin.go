@@ -1,0 +1,182 @@
+// Package admin is the admin listener: metrics, health, readiness, log
+// level, status and profiles. It sees the rest of the program through small
+// interfaces of its own and changes nothing but the log level.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+)
+
+// Readiness is the answer to "should a load balancer send events here?".
+type Readiness struct {
+	Ready    bool     `json:"ready"`
+	Missing  []string `json:"missing"`  // why not ready
+	Degraded []string `json:"degraded"` // ready, but an operator should look
+}
+
+// Health tells readiness.
+type Health interface {
+	Readiness() Readiness
+}
+
+// Level is the log level; *slog.LevelVar is one.
+type Level interface {
+	Level() slog.Level
+	Set(slog.Level)
+}
+
+// Options are what New needs. All are required.
+type Options struct {
+	Listener net.Listener // taken over; Run closes it
+	Metrics  http.Handler
+	Health   Health
+	Level    Level
+	Status   func() any // marshalled as JSON for /api/v1/status
+	Log      *slog.Logger
+}
+
+// Server serves the admin listener.
+type Server struct {
+	opts Options
+	http *http.Server
+}
+
+// New returns a server that does not serve yet.
+//
+// Bound to a loopback address it answers everything, but only to requests
+// whose Host is a loopback name, so that a web page cannot reach it through a
+// name of its own (DNS rebinding). Bound elsewhere it answers only metrics,
+// health and readiness: nothing protects the rest from the network.
+func New(o Options) *Server {
+	s := &Server{opts: o}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", o.Metrics)
+	mux.HandleFunc("GET /-/healthy", s.healthy)
+	mux.HandleFunc("GET /-/ready", s.ready)
+	local := s.onlyLocal()
+	mux.Handle("GET /-/log-level", local(s.level))
+	mux.Handle("PUT /-/log-level", local(s.setLevel))
+	mux.Handle("GET /api/v1/status", local(s.status))
+	mux.Handle("GET /debug/pprof/", local(pprof.Index))
+	mux.Handle("GET /debug/pprof/cmdline", local(pprof.Cmdline))
+	mux.Handle("GET /debug/pprof/profile", local(pprof.Profile))
+	mux.Handle("GET /debug/pprof/symbol", local(pprof.Symbol))
+	mux.Handle("GET /debug/pprof/trace", local(pprof.Trace))
+	s.http = &http.Server{
+		Handler:           http.NewCrossOriginProtection().Handler(mux),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Addr returns the bound address.
+func (s *Server) Addr() string { return s.opts.Listener.Addr().String() }
+
+// Run serves until ctx ends. Requests under way are cut: an admin request is
+// never worth waiting for.
+func (s *Server) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { s.http.Close() })
+	defer stop()
+	if err := s.http.Serve(s.opts.Listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin listener: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) healthy(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, map[string]bool{"healthy": true})
+}
+
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	r := s.opts.Health.Readiness()
+	code := http.StatusOK
+	if !r.Ready {
+		code = http.StatusServiceUnavailable
+	}
+	reply(w, code, r)
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, s.opts.Status())
+}
+
+type levelBody struct {
+	Level string `json:"level"`
+}
+
+func (s *Server) level(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, levelBody{s.opts.Level.Level().String()})
+}
+
+func (s *Server) setLevel(w http.ResponseWriter, r *http.Request) {
+	var body levelBody
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&body); err != nil {
+		refuse(w, http.StatusBadRequest, `want a body such as {"level":"debug"}`)
+		return
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(body.Level)); err != nil {
+		refuse(w, http.StatusBadRequest, fmt.Sprintf("unknown level %q: want debug, info, warn or error", body.Level))
+		return
+	}
+	s.opts.Level.Set(level)
+	s.opts.Log.Info("log level changed", slog.String("level", level.String()))
+	reply(w, http.StatusOK, levelBody{level.String()})
+}
+
+// onlyLocal wraps what must not be reached from the network.
+func (s *Server) onlyLocal() func(http.HandlerFunc) http.Handler {
+	local := isLoopback(s.opts.Listener.Addr().String())
+	return func(next http.HandlerFunc) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case !local:
+				refuse(w, http.StatusForbidden, "answered only on a loopback admin.address; this one is reachable from the network")
+			case !isLoopback(r.Host):
+				refuse(w, http.StatusForbidden, "answered only to a loopback Host, such as 127.0.0.1 or localhost")
+			default:
+				next(w, r)
+			}
+		})
+	}
+}
+
+// isLoopback tells whether host, with or without a port, is a loopback address or localhost.
+func isLoopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func reply(w http.ResponseWriter, code int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, "this answer cannot be written as JSON: "+err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_, _ = w.Write(append(b, '\n')) // the client is gone: nobody to tell
+}
+
+func refuse(w http.ResponseWriter, code int, why string) {
+	reply(w, code, map[string]string{"error": why})
+}
