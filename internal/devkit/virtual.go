@@ -1,0 +1,207 @@
+package devkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// virtualPort is the port of the first broker on the virtual network. Ports
+// are fixed: a broker that moves would not be found again after a restart.
+const virtualPort = 9092
+
+// VirtualKafka is a cluster on an in-memory network, for tests in virtual
+// time (testing/synctest): a broker outage of minutes takes milliseconds.
+// It checks every produce request that it gets. Safe for concurrent use.
+type VirtualKafka struct {
+	Cluster *kfake.Cluster
+	Brokers []string
+
+	net *kfake.VirtualNetwork
+
+	mu    sync.Mutex
+	cut   bool
+	conns map[net.Conn]struct{}
+	hung  map[int32]chan struct{} // by node; closed when it goes on
+	wrong []string
+	seen  int
+}
+
+// NewVirtualKafka starts a cluster. The caller closes it inside the bubble.
+func NewVirtualKafka(brokers int, opts ...kfake.Opt) (*VirtualKafka, error) {
+	v := &VirtualKafka{net: &kfake.VirtualNetwork{}, conns: map[net.Conn]struct{}{}, hung: map[int32]chan struct{}{}}
+	ports := make([]int, brokers)
+	for i := range ports {
+		ports[i] = virtualPort + i
+		v.Brokers = append(v.Brokers, fmt.Sprintf("127.0.0.1:%d", ports[i]))
+	}
+	c, err := kfake.NewCluster(append(opts, kfake.Ports(ports...), kfake.ListenFn(v.net.Listen))...)
+	if err != nil {
+		return nil, fmt.Errorf("kfake: %w", err)
+	}
+	v.Cluster = c
+	c.ControlKey(int16(kmsg.Produce), v.check)
+	c.Control(v.hang)
+	return v, nil
+}
+
+// Close ends the cluster.
+func (v *VirtualKafka) Close() {
+	v.Heal()
+	v.Cluster.Close()
+}
+
+// check notes every produce request that is not acks=all and idempotent. It
+// never answers one.
+func (v *VirtualKafka) check(req kmsg.Request) (kmsg.Response, error, bool) {
+	p, ok := req.(*kmsg.ProduceRequest)
+	if !ok {
+		return nil, nil, false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.seen++
+	if p.Acks != -1 {
+		v.wrong = append(v.wrong, fmt.Sprintf("acks=%d", p.Acks))
+	}
+	for _, t := range p.Topics {
+		for _, part := range t.Partitions {
+			var b kmsg.RecordBatch
+			if err := b.ReadFrom(part.Records); err != nil {
+				v.wrong = append(v.wrong, "unreadable batch: "+err.Error())
+			} else if b.ProducerID < 0 {
+				v.wrong = append(v.wrong, "a batch without producer id")
+			}
+		}
+	}
+	return nil, nil, false
+}
+
+// Produced returns how many produce requests there were, and what was wrong
+// with any of them: each must be acks=all and carry a producer id.
+func (v *VirtualKafka) Produced() (requests int, wrong []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.seen, append([]string(nil), v.wrong...)
+}
+
+// hang holds the requests that reach a hung node until it goes on.
+func (v *VirtualKafka) hang(kmsg.Request) (kmsg.Response, error, bool) {
+	v.mu.Lock()
+	wait := v.hung[v.Cluster.CurrentNode()]
+	v.mu.Unlock()
+	if wait != nil {
+		v.Cluster.SleepControl(func() { <-wait })
+	}
+	return nil, nil, false
+}
+
+// Hang makes a node take requests and answer none, until Heal.
+func (v *VirtualKafka) Hang(node int32) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.hung[node] == nil {
+		v.hung[node] = make(chan struct{})
+	}
+}
+
+// Cut closes every connection and refuses new ones, until Heal.
+func (v *VirtualKafka) Cut() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.cut = true
+	for c := range v.conns {
+		_ = c.Close()
+		delete(v.conns, c)
+	}
+}
+
+// Heal ends Cut and Hang.
+func (v *VirtualKafka) Heal() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.cut = false
+	for node, wait := range v.hung {
+		close(wait)
+		delete(v.hung, node)
+	}
+}
+
+// Dial connects over the virtual network; it fits kgo.Dialer. A cut or closed
+// broker refuses as a real one does: kgo takes other errors for final.
+func (v *VirtualKafka) Dial(ctx context.Context, network, host string) (net.Conn, error) {
+	refused := &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	v.mu.Lock()
+	cut := v.cut
+	v.mu.Unlock()
+	if cut {
+		return nil, refused
+	}
+	c, err := v.net.DialContext(ctx, network, host)
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return nil, err
+	case err != nil:
+		return nil, refused
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.conns[c] = struct{}{}
+	return c, nil
+}
+
+// ReadAll returns every record of the topics, in order per partition.
+func (v *VirtualKafka) ReadAll(ctx context.Context, topics ...string) ([]*kgo.Record, error) {
+	return ReadAll(ctx, topics, kgo.SeedBrokers(v.Brokers...), kgo.Dialer(v.Dial))
+}
+
+// ReadAll returns every record that the topics hold when it is called, in
+// order per partition.
+func ReadAll(ctx context.Context, topics []string, opts ...kgo.Opt) ([]*kgo.Record, error) {
+	cl, err := kgo.NewClient(append(opts, kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, topics...)
+	if err != nil {
+		return nil, fmt.Errorf("end offsets: %w", err)
+	}
+	left := map[string]map[int32]int64{}
+	n := 0
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			if left[o.Topic] == nil {
+				left[o.Topic] = map[int32]int64{}
+			}
+			left[o.Topic][o.Partition] = o.Offset
+			n++
+		}
+	})
+	var all []*kgo.Record
+	for n > 0 {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return all, fmt.Errorf("read back: %w", err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			end := left[r.Topic][r.Partition]
+			if r.Offset < end {
+				all = append(all, r)
+			}
+			if r.Offset == end-1 {
+				n--
+			}
+		})
+	}
+	return all, nil
+}
