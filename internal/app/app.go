@@ -1,0 +1,287 @@
+// Package app wires the rooms of cxrelay together, runs them and stops them.
+//
+// New builds everything in one straight function; Run serves until its
+// context ends and then stops in order. Nothing but the command imports it.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/cxrelay/cxrelay/internal/admin"
+	"github.com/cxrelay/cxrelay/internal/config"
+	"github.com/cxrelay/cxrelay/internal/deliver"
+	"github.com/cxrelay/cxrelay/internal/gateway"
+	"github.com/cxrelay/cxrelay/internal/httpd"
+	"github.com/cxrelay/cxrelay/internal/kafka"
+	"github.com/cxrelay/cxrelay/internal/route"
+	"github.com/cxrelay/cxrelay/internal/schema"
+	"github.com/cxrelay/cxrelay/internal/schema/jsonschema"
+	"github.com/cxrelay/cxrelay/internal/signature"
+)
+
+// Options are what New needs.
+type Options struct {
+	Config    *config.Config
+	Build     Build
+	Log       *slog.Logger
+	Level     *slog.LevelVar         // behind Log; the admin listener changes it
+	OnVerdict func(*gateway.Verdict) // may be nil; must not block
+
+	// Network is how the world is reached. The zero value is the real one;
+	// tests put a virtual network here.
+	Network Network
+
+	// PoisonBodies overwrites a body's buffer when it is given back, so that
+	// a use after that shows. For tests.
+	PoisonBodies bool
+}
+
+// Network is how the relay reaches the world; a nil field means TCP.
+type Network struct {
+	Listen    func(network, address string) (net.Listener, error)
+	DialKafka func(ctx context.Context, network, host string) (net.Conn, error)
+	Registry  http.RoundTripper
+}
+
+// Build says which program this is.
+type Build struct{ Version, Commit, Go string }
+
+// App is the running relay.
+type App struct {
+	opts     Options
+	log      *slog.Logger
+	instance string
+	started  time.Time
+
+	metrics   *prometheus.Registry
+	ledger    *gateway.Ledger
+	budget    *gateway.Budget
+	schemas   *schema.Cache
+	kafka     *kafka.Client
+	deliverer *deliver.Deliverer
+	gateway   *gateway.Gateway
+	webhook   *httpd.Server
+	admin     *admin.Server
+	ready     *readiness
+}
+
+// New builds the relay and binds its listeners. It does not wait for Kafka or
+// the registry. The caller runs Run exactly once, which closes everything.
+func New(o Options) (_ *App, err error) {
+	cfg := o.Config
+	var undo []func()
+	defer func() {
+		if err != nil {
+			for i := len(undo) - 1; i >= 0; i-- {
+				undo[i]()
+			}
+		}
+	}()
+
+	a := &App{opts: o, log: o.Log, started: time.Now(), metrics: newRegistry(o.Build)}
+	if a.instance, err = instanceName(cfg.Instance); err != nil {
+		return nil, err
+	}
+	routes, err := route.New(cfg.Routes)
+	if err != nil {
+		return nil, fmt.Errorf("routes: %w", err)
+	}
+	sources, endpoints, err := newSources(cfg)
+	if err != nil {
+		return nil, err
+	}
+
+	client, err := schema.NewClient(schema.ClientOptions{
+		URLs: cfg.Schema.Registry.URLs, Username: cfg.Schema.Registry.Username,
+		Password: string(cfg.Schema.Registry.Password.Bytes()), BearerToken: string(cfg.Schema.Registry.Token.Bytes()),
+		UserAgent: "cxrelay/" + o.Build.Version, Transport: o.Network.Registry, Log: o.Log, Registerer: a.metrics,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("schema registry: %w", err)
+	}
+	a.schemas, err = schema.NewCache(schema.CacheOptions{
+		Source: client, Subjects: subjectsOf(cfg.Routes), Compile: schema.ByType(map[string]schema.Compiler{"JSON": jsonschema.Compile}),
+		Log: o.Log, Registerer: a.metrics,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("schema cache: %w", err)
+	}
+
+	topics := topicsOf(cfg.Routes)
+	a.kafka, err = kafka.New(kafka.Options{
+		Brokers: cfg.Kafka.Brokers, Topics: topics, ClientID: "cxrelay-" + a.instance,
+		MaxRecords: 2 * cfg.Limits.InFlightRecords, MaxBytes: 2 * int(cfg.Limits.InFlightBytes),
+		Log: o.Log, Dial: o.Network.DialKafka,
+	})
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, a.kafka.Close)
+
+	a.ledger = gateway.NewLedger(len(sources))
+	a.budget = gateway.NewBudget(int64(cfg.Limits.InFlightBytes))
+	a.deliverer, err = deliver.New(deliver.Options{
+		Producer: a.kafka, Books: a.ledger, Topics: topics, Pins: cfg.Kafka.Partitions,
+		Partitioner: partitioners[cfg.Kafka.Partitioner],
+		Limits:      deliver.Limits{Records: cfg.Limits.InFlightRecords, Bytes: int64(cfg.Limits.InFlightBytes), OldestUnacked: cfg.Limits.OldestUnacked},
+		Origin:      a.instance + "/" + startID(), Log: o.Log, Registerer: a.metrics,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("delivery: %w", err)
+	}
+	a.gateway, err = gateway.New(gateway.Options{
+		Sources: sources, Routes: routes, Schemas: a.schemas, Sink: a.deliverer, Ledger: a.ledger,
+		Log: o.Log, Registerer: a.metrics, OnVerdict: o.OnVerdict,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	a.ready = newReadiness(a)
+	if err = a.registerOwn(); err != nil {
+		return nil, err
+	}
+
+	listener, err := o.Network.listen("listen.address", cfg.Listen.Address)
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, func() { _ = listener.Close() })
+	exposed := promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelError)})
+	var public http.Handler
+	if cfg.Listen.Metrics {
+		public = exposed
+	}
+	a.webhook, err = httpd.New(httpd.Options{
+		Gateway: a.gateway, Bodies: gateway.NewBodies(a.budget, o.PoisonBodies), Endpoints: endpoints, Listener: listener,
+		Metrics: public, BodyLimit: int64(cfg.Limits.Body), MaxConnections: cfg.Limits.Connections,
+		Log: o.Log, Registerer: a.metrics,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("webhook listener: %w", err)
+	}
+
+	adminListener, err := o.Network.listen("admin.address", cfg.Admin.Address)
+	if err != nil {
+		return nil, err
+	}
+	a.admin = admin.New(admin.Options{
+		Listener: adminListener, Metrics: exposed, Health: a.ready, Level: o.Level,
+		Status: func() any { return a.status() }, Log: o.Log,
+	})
+	return a, nil
+}
+
+// WebhookAddr returns the bound address of the webhook listener.
+func (a *App) WebhookAddr() string { return a.webhook.Addr().String() }
+
+// AdminAddr returns the bound address of the admin listener.
+func (a *App) AdminAddr() string { return a.admin.Addr() }
+
+// Readiness tells whether events are accepted, and what is missing.
+func (a *App) Readiness() admin.Readiness { return a.ready.Readiness() }
+
+// Books returns the counts of events and records, taken at one moment.
+func (a *App) Books() gateway.Snapshot { return a.ledger.Snapshot() }
+
+// AddressError says which configuration key holds an address that cannot be bound.
+type AddressError struct {
+	Key, Address string
+	Err          error
+}
+
+func (e *AddressError) Error() string { return fmt.Sprintf("%s %q: %v", e.Key, e.Address, e.Err) }
+
+// Unwrap returns the cause, such as syscall.EADDRINUSE.
+func (e *AddressError) Unwrap() error { return e.Err }
+
+func (n Network) listen(key, address string) (net.Listener, error) {
+	bind := n.Listen
+	if bind == nil {
+		bind = func(network, address string) (net.Listener, error) {
+			var lc net.ListenConfig
+			return lc.Listen(context.Background(), network, address)
+		}
+	}
+	l, err := bind("tcp", address)
+	if err != nil {
+		return nil, &AddressError{Key: key, Address: address, Err: err}
+	}
+	return l, nil
+}
+
+func instanceName(configured string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("the host has no name (%w): set instance", err)
+	}
+	return host, nil
+}
+
+// startID is new at every start: 6 random bytes in hex.
+func startID() string {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // never fails, crypto/rand promises
+	return hex.EncodeToString(b[:])
+}
+
+var partitioners = map[config.Partitioner]deliver.Partitioner{
+	config.Murmur2: deliver.Murmur2,
+	config.CRC32:   deliver.CRC32,
+}
+
+var noContactRules = map[config.NoContact]gateway.NoContact{
+	config.Reject:  gateway.Reject,
+	config.EventID: gateway.EventID,
+	config.NullKey: gateway.NullKey,
+}
+
+func newSources(cfg *config.Config) ([]*gateway.Source, []httpd.Endpoint, error) {
+	var sources []*gateway.Source
+	var endpoints []httpd.Endpoint
+	for i := range cfg.Sources {
+		w := &cfg.Sources[i]
+		verifier, err := signature.NewVerifier(w.Scheme, w.Keys())
+		if err != nil {
+			return nil, nil, fmt.Errorf("source %s: %w", w.Name, err)
+		}
+		s := &gateway.Source{Name: w.Name, Verifier: verifier, Paths: w.Event, NoContact: noContactRules[w.NoContact], Deadline: w.Deadline}
+		sources = append(sources, s)
+		endpoints = append(endpoints, httpd.Endpoint{Path: w.Path, Source: s})
+	}
+	return sources, endpoints, nil
+}
+
+func topicsOf(rows []route.Route) []string {
+	return distinct(rows, func(r route.Route) string { return r.Topic })
+}
+
+func subjectsOf(rows []route.Route) []string {
+	return distinct(rows, func(r route.Route) string { return r.Subject })
+}
+
+// distinct returns the non-empty values of the delivering rows, in order.
+func distinct(rows []route.Route, of func(route.Route) string) []string {
+	var all []string
+	seen := map[string]bool{"": true}
+	for _, r := range rows {
+		if v := of(r); !r.Drop && !seen[v] {
+			seen[v] = true
+			all = append(all, v)
+		}
+	}
+	return all
+}

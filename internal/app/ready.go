@@ -1,0 +1,175 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cxrelay/cxrelay/internal/admin"
+)
+
+// Hysteresis of readiness.
+const (
+	downAfter   = 10 * time.Second        // without an answer of any broker
+	upAfter     = 3 * time.Second         // of answers in a row
+	contactEdge = 3500 * time.Millisecond // a ping every second, 2 s each at most, and some slack
+	lookEvery   = 250 * time.Millisecond
+)
+
+// readiness follows the dependencies and says whether events should be sent here.
+type readiness struct {
+	a *App
+
+	mu       sync.Mutex
+	draining bool
+	kafka    contact
+	was      *bool // the last readiness that was logged
+}
+
+// contact is the hysteresis of one dependency.
+type contact struct {
+	up    bool      // what is reported
+	since time.Time // start of the unbroken run of answers; zero when there is none
+	began time.Time // when watching began
+}
+
+// see takes a look: answered says whether the dependency is heard of now.
+// It returns whether the reported state changed.
+func (c *contact) see(answered bool, last, now time.Time) (changed bool) {
+	if c.began.IsZero() {
+		c.began = now
+	}
+	switch {
+	case !answered:
+		c.since = time.Time{}
+	case c.since.IsZero():
+		c.since = now
+	}
+	was := c.up
+	first := last.IsZero()
+	switch {
+	case !c.up && answered && (now.Sub(c.since) >= upAfter || now.Sub(c.began) < downAfter):
+		c.up = true // at start there is nothing to be careful about
+	case c.up && !answered && (first || now.Sub(last) > downAfter):
+		c.up = false
+	}
+	return was != c.up
+}
+
+func newReadiness(a *App) *readiness { return &readiness{a: a} }
+
+// run looks until ctx ends, and logs every change.
+func (r *readiness) run(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	told := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			r.look(now)
+			if !told && now.Sub(r.a.started) > 2*time.Second {
+				told = true
+				r.sayMissing()
+			}
+		}
+	}
+}
+
+func (r *readiness) look(now time.Time) {
+	last := r.a.kafka.Contact()
+	r.mu.Lock()
+	changed := r.kafka.see(now.Sub(last) < contactEdge, last, now)
+	up := r.kafka.up
+	r.mu.Unlock()
+	if changed {
+		r.sayKafka(up)
+	}
+	r.sayReady(r.Readiness())
+}
+
+func (r *readiness) sayKafka(up bool) {
+	if up {
+		r.a.log.Info("kafka reachable")
+		return
+	}
+	r.a.log.Error("kafka unreachable", slog.Any("brokers", r.a.opts.Config.Kafka.Brokers), slog.Time("last_contact", r.a.kafka.Contact()))
+}
+
+func (r *readiness) sayReady(now admin.Readiness) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.was != nil && *r.was == now.Ready {
+		return
+	}
+	if r.was == nil && !now.Ready {
+		return // starting; sayMissing speaks if that takes long
+	}
+	r.was = &now.Ready
+	if now.Ready {
+		r.a.log.Info("ready", slog.Any("degraded", now.Degraded))
+		return
+	}
+	r.a.log.Warn("not ready", slog.Any("missing", now.Missing))
+}
+
+// sayMissing tells, once, what a slow start waits for.
+func (r *readiness) sayMissing() {
+	if now := r.Readiness(); !now.Ready {
+		r.a.log.Warn("started, but not ready: events are answered 503 until this is there", slog.Any("missing", now.Missing))
+	}
+}
+
+// drain makes the relay not ready for good.
+func (r *readiness) drain() {
+	r.mu.Lock()
+	r.draining = true
+	r.mu.Unlock()
+}
+
+// Readiness implements admin.Health.
+func (r *readiness) Readiness() admin.Readiness {
+	r.mu.Lock()
+	draining, kafkaUp := r.draining, r.kafka.up
+	r.mu.Unlock()
+	out := admin.Readiness{Missing: []string{}, Degraded: []string{}}
+	miss := func(format string, args ...any) { out.Missing = append(out.Missing, fmt.Sprintf(format, args...)) }
+	degrade := func(format string, args ...any) { out.Degraded = append(out.Degraded, fmt.Sprintf(format, args...)) }
+
+	if draining {
+		miss("draining: the relay is stopping")
+	}
+	switch {
+	case kafkaUp:
+	case r.a.opts.Config.Admin.ReadyOnKafka:
+		miss("kafka: no broker of %v answers", r.a.opts.Config.Kafka.Brokers)
+	default:
+		degrade("kafka: no broker of %v answers", r.a.opts.Config.Kafka.Brokers)
+	}
+	known := false
+	for _, t := range r.a.deliverer.Status() {
+		known = known || t.Partitions > 0
+		if t.Err != nil {
+			degrade("topic %s: %v", t.Name, t.Err)
+		}
+	}
+	if !known {
+		miss("kafka: no metadata of any routed topic yet")
+	}
+	for _, s := range r.a.schemas.Subjects() {
+		switch {
+		case !s.Usable:
+			degrade("subject %s: %s", s.Subject, s.LastError)
+		case s.LastError != "":
+			degrade("subject %s: version %d stays in use: %s", s.Subject, s.Version, s.LastError)
+		}
+	}
+	if !r.a.schemas.Usable() {
+		miss("schema registry: no routed subject has a usable schema yet")
+	}
+	out.Ready = len(out.Missing) == 0
+	return out
+}

@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Run serves until ctx ends, then stops: not ready but serving for
+// shutdown.delay, then no new connections, requests under way answered, and
+// records not acknowledged yet flushed, all within shutdown.timeout. It
+// returns nil after an orderly stop, also if records were left: none of
+// those was answered 2xx. It returns early with the error of a part that
+// broke. Run closes everything; the App is of no use afterwards.
+func (a *App) Run(ctx context.Context) error {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var wg sync.WaitGroup
+	broken := make(chan error, 8)
+	start := func(name string, run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(running); err != nil {
+				broken <- fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	}
+	start("schema cache", a.schemas.Run)
+	start("kafka", func(ctx context.Context) error { return a.kafka.Run(ctx, a.deliverer.TopicChanged) })
+	start("gateway", a.gateway.Run)
+	start("readiness", a.ready.run)
+	start("admin", a.admin.Run)
+	start("webhook", a.webhook.Run)
+	a.log.Info("cxrelay started", slog.String("version", a.opts.Build.Version), slog.String("instance", a.instance),
+		slog.String("webhook", a.WebhookAddr()), slog.String("admin", a.AdminAddr()))
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-broken:
+	}
+	err = errors.Join(err, a.stop())
+	cancel()
+	wg.Wait()
+	return err
+}
+
+// stop ends the service in order. A step that runs out of time does not keep
+// the next ones from happening.
+func (a *App) stop() error {
+	began := time.Now()
+	a.ready.drain()
+	a.log.Info("stopping", slog.Duration("delay", a.opts.Config.Shutdown.Delay), slog.Duration("timeout", a.opts.Config.Shutdown.Timeout))
+	<-time.After(a.opts.Config.Shutdown.Delay) // a load balancer needs that long to look away
+
+	ctx, cancel := context.WithTimeout(context.Background(), a.opts.Config.Shutdown.Timeout)
+	defer cancel()
+	a.webhook.Drain()
+	var problems []error
+	if err := a.webhook.Shutdown(ctx); err != nil {
+		problems = append(problems, fmt.Errorf("webhook listener: %w", err))
+	}
+	if err := a.kafka.Flush(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		problems = append(problems, err)
+	}
+	left := a.deliverer.Pending()
+	a.kafka.Close()
+	s := a.ledger.Snapshot()
+	a.log.Info("cxrelay stopped", slog.Duration("took", time.Since(began)), slog.Int("records_left", left),
+		slog.Int64("requests_left", s.InFlight), slog.Uint64("received", s.Received), slog.Uint64("acked", s.Acked))
+	return errors.Join(problems...)
+}

@@ -1,0 +1,147 @@
+package app
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/cxrelay/cxrelay/internal/reason"
+	"github.com/cxrelay/cxrelay/internal/schema"
+)
+
+// status is the body of /api/v1/status.
+type status struct {
+	Instance  string          `json:"instance"`
+	Version   string          `json:"version"`
+	Started   time.Time       `json:"started"`
+	Uptime    float64         `json:"uptimeSeconds"`
+	Ready     bool            `json:"ready"`
+	Missing   []string        `json:"missing"`
+	Degraded  []string        `json:"degraded"`
+	Events    eventStatus     `json:"events"`
+	Records   recordStatus    `json:"records"`
+	Kafka     kafkaStatus     `json:"kafka"`
+	Subjects  []schema.Status `json:"subjects"`
+	BodyBytes int64           `json:"bodyBytesInFlight"`
+}
+
+type eventStatus struct {
+	Received uint64            `json:"received"`
+	InFlight int64             `json:"inFlight"`
+	Answers  map[string]uint64 `json:"answers"` // by reason; zeros left out
+}
+
+type recordStatus struct {
+	Produced uint64 `json:"produced"`
+	Acked    uint64 `json:"acked"`
+	Failed   uint64 `json:"failed"`
+	Pending  int64  `json:"pending"`
+	LateAcks uint64 `json:"lateAcks"`
+}
+
+type kafkaStatus struct {
+	Brokers     []string      `json:"brokers"`
+	LastContact time.Time     `json:"lastContact,omitzero"`
+	Topics      []topicStatus `json:"topics"`
+}
+
+type topicStatus struct {
+	Name          string  `json:"name"`
+	Usable        bool    `json:"usable"`
+	Problem       string  `json:"problem,omitempty"`
+	Partitions    int32   `json:"partitions"`
+	Pinned        int32   `json:"pinned"`
+	InFlight      int     `json:"inFlight"`
+	OldestUnacked float64 `json:"oldestUnackedSeconds"`
+}
+
+func (a *App) status() status {
+	ready := a.ready.Readiness()
+	books := a.ledger.Snapshot()
+	s := status{
+		Instance: a.instance, Version: a.opts.Build.Version, Started: a.started, Uptime: time.Since(a.started).Seconds(),
+		Ready: ready.Ready, Missing: ready.Missing, Degraded: ready.Degraded,
+		Events:   eventStatus{Received: books.Received, InFlight: books.InFlight, Answers: map[string]uint64{}},
+		Records:  recordStatus{Produced: books.Produced, Acked: books.Acked, Failed: books.Failed, Pending: books.Pending, LateAcks: books.LateAcks},
+		Kafka:    kafkaStatus{Brokers: a.opts.Config.Kafka.Brokers, LastContact: a.kafka.Contact()},
+		Subjects: a.schemas.Subjects(), BodyBytes: a.budget.Used(),
+	}
+	for _, row := range books.Events {
+		for _, r := range reason.All() {
+			if row[r] > 0 {
+				s.Events.Answers[r.String()] += row[r]
+			}
+		}
+	}
+	for _, t := range a.deliverer.Status() {
+		ts := topicStatus{Name: t.Name, Usable: t.Err == nil, Partitions: t.Partitions, Pinned: t.Pinned, InFlight: t.Records, OldestUnacked: t.OldestUnacked.Seconds()}
+		if t.Err != nil {
+			ts.Problem = t.Err.Error()
+		}
+		s.Kafka.Topics = append(s.Kafka.Topics, ts)
+	}
+	return s
+}
+
+// newRegistry returns a registry with what is there without a relay.
+func newRegistry(b Build) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "cxrelay_build_info", Help: "Always 1; the labels say which build this is.",
+	}, []string{"version", "commit", "go"})
+	if b.Go == "" {
+		b.Go = runtime.Version()
+	}
+	info.WithLabelValues(b.Version, b.Commit, b.Go).Set(1)
+	r.MustRegister(info)
+	return r
+}
+
+// registerOwn registers the gauges that need several rooms: the bounds beside
+// the values that they bound, and the dependencies.
+func (a *App) registerOwn() error {
+	limits := a.opts.Config.Limits
+	gauge := func(name, help string, labels prometheus.Labels, of func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, of)
+	}
+	up := func(ok bool) float64 {
+		if ok {
+			return 1
+		}
+		return 0
+	}
+	const depName, depHelp = "cxrelay_dependency_up", "1 while the dependency answers, else 0."
+	for _, c := range []prometheus.Collector{
+		gauge("cxrelay_body_bytes_in_flight", "Bytes of request bodies held, from arrival to acknowledgement or refusal.", nil, func() float64 { return float64(a.budget.Used()) }),
+		gauge("cxrelay_body_bytes_in_flight_limit", "Bound on cxrelay_body_bytes_in_flight (limits.in_flight_bytes).", nil, func() float64 { return float64(limits.InFlightBytes) }),
+		gauge("cxrelay_records_pending_limit", "Bound on cxrelay_records_pending (limits.in_flight_records).", nil, func() float64 { return float64(limits.InFlightRecords) }),
+		gauge("cxrelay_oldest_unacked_limit_seconds", "Bound on cxrelay_oldest_unacked_seconds, per partition (limits.oldest_unacked).", nil, func() float64 { return limits.OldestUnacked.Seconds() }),
+		gauge("cxrelay_ready", "1 while /-/ready answers 200, else 0.", nil, func() float64 { return up(a.ready.Readiness().Ready) }),
+		gauge(depName, depHelp, prometheus.Labels{"dependency": "kafka"}, func() float64 { return up(a.ready.kafkaUp()) }),
+		gauge(depName, depHelp, prometheus.Labels{"dependency": "schema_registry"}, func() float64 { return up(a.registryUp()) }),
+	} {
+		if err := a.metrics.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registryUp tells whether the last look at every subject got an answer.
+func (a *App) registryUp() bool {
+	for _, s := range a.schemas.Subjects() {
+		if s.LastError != "" || s.LastSuccess.IsZero() {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *readiness) kafkaUp() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.kafka.up
+}

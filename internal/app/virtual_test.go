@@ -1,0 +1,311 @@
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/cxrelay/cxrelay/internal/app"
+	"github.com/cxrelay/cxrelay/internal/config"
+	"github.com/cxrelay/cxrelay/internal/devkit"
+	"github.com/cxrelay/cxrelay/internal/signature"
+)
+
+const testSecret = "virtual-secret"
+
+var seedTopics = []string{"cxone.interactions.raw", "cxone.dispositions.raw", "cxone.transfers.raw", "cxone.calls.terminated"}
+
+var topicByType = map[string]string{
+	"INTERACTION_CREATED": seedTopics[0], "DISPOSITION_UPDATED": seedTopics[1],
+	"QUEUE_TRANSFER": seedTopics[2], "CALL_DISCONNECTED": seedTopics[3],
+}
+
+// world is the whole relay in virtual time: its listeners, its Kafka and its
+// registry are on in-memory networks. What its senders saw is in the journal.
+type world struct {
+	t        *testing.T
+	kafka    *devkit.VirtualKafka
+	registry *registry
+	app      *app.App
+	log      *logBuffer
+	client   *http.Client
+	journal  journal
+	stop     func() error
+}
+
+// logBuffer is a log that many goroutines write.
+type logBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// registry is a schema registry that answers as the test says.
+type registry struct {
+	mu       sync.Mutex
+	handle   http.HandlerFunc // nil: the schema
+	schema   string
+	version  int
+	requests int
+}
+
+func (r *registry) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.mu.Lock()
+	r.requests++
+	handle, schema, version := r.handle, r.schema, r.version
+	r.mu.Unlock()
+	w := httptest.NewRecorder()
+	if handle != nil {
+		handle(w, req)
+	} else {
+		_ = json.NewEncoder(w).Encode(map[string]any{"subject": "cxone-data-action-v1", "version": version, "id": 100 + version, "schemaType": "JSON", "schema": schema})
+	}
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	resp := w.Result()
+	resp.Request = req
+	return resp, nil
+}
+
+func (r *registry) set(change func(*registry)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(r)
+}
+
+type worldOptions struct {
+	brokers   int
+	topics    []string // made at the start
+	overrides map[string]string
+	away      bool // brokers refuse at the start
+	registry  http.HandlerFunc
+}
+
+func newWorld(t *testing.T, o worldOptions) *world {
+	t.Helper()
+	if o.brokers == 0 {
+		o.brokers = 3
+	}
+	if o.topics == nil {
+		o.topics = seedTopics
+	}
+	cluster, err := devkit.NewVirtualKafka(o.brokers, kfake.SeedTopics(8, o.topics...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.away {
+		cluster.Cut()
+	}
+	w := &world{t: t, kafka: cluster, log: &logBuffer{}, registry: &registry{version: 1, schema: devkit.DevSchema, handle: o.registry}}
+	overrides := map[string]string{
+		"listen.address": "127.0.0.1:8080", "admin.address": "127.0.0.1:9640", "instance": "test",
+		"kafka.brokers": strings.Join(cluster.Brokers, ","), "schema.registry.urls": "http://registry.test",
+	}
+	for k, v := range o.overrides {
+		overrides[k] = v
+	}
+	cfg, _, err := config.Load(config.Source{Env: []string{"CXONE_WEBHOOK_SECRET=" + testSecret}, Overrides: overrides})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := &kfake.VirtualNetwork{}
+	w.app, err = app.New(app.Options{
+		Config: cfg, Build: app.Build{Version: "test"}, PoisonBodies: true, Level: new(slog.LevelVar),
+		Log:     slog.New(slog.NewJSONHandler(w.log, nil)),
+		Network: app.Network{Listen: front.Listen, DialKafka: cluster.Dial, Registry: w.registry},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.app.Run(ctx) }()
+	transport := &http.Transport{DialContext: front.DialContext, MaxIdleConnsPerHost: 1000}
+	w.client = &http.Client{Transport: transport}
+	w.stop = sync.OnceValue(func() error {
+		cancel()
+		err := <-done
+		transport.CloseIdleConnections()
+		cluster.Close()
+		synctest.Wait()
+		return err
+	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log of the relay:\n%s", w.log)
+		}
+	})
+	return w
+}
+
+// end stops the relay; every test ends with it.
+func (w *world) end() {
+	w.t.Helper()
+	if err := w.stop(); err != nil {
+		w.t.Errorf("Run: %v", err)
+	}
+}
+
+// until waits, in virtual time, for a condition.
+func (w *world) until(what string, limit time.Duration, ok func() bool) {
+	w.t.Helper()
+	for began := time.Now(); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > limit {
+			w.t.Fatalf("not within %s: %s (readiness: %+v)", limit, what, w.app.Readiness())
+		}
+	}
+}
+
+func (w *world) untilReady() {
+	w.t.Helper()
+	w.until("ready", 5*time.Second, func() bool { return w.app.Readiness().Ready })
+}
+
+// sent is one event and what its sender was told last.
+type sent struct {
+	id, contact, topic string
+	n                  int // of the contact
+	body               string
+	statuses           []int
+	reasons            []string
+}
+
+func (s *sent) accepted() bool { return len(s.statuses) > 0 && s.statuses[len(s.statuses)-1] == 200 }
+
+// journal is everything that senders did.
+type journal struct {
+	mu  sync.Mutex
+	all []*sent
+}
+
+func (j *journal) add(s *sent) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.all = append(j.all, s)
+}
+
+// event makes the n-th event of a contact; spacing and number are such that
+// any re-encoding would show.
+func event(kind, contact string, n int) *sent {
+	id := fmt.Sprintf("%s-%d", contact, n)
+	body := fmt.Sprintf("{ \"eventId\":%q ,\"actionType\":%q,\"contactId\":%q, \"x\":1.0e+2,\"n\":%d,\"é\":\"\\u00e9<&>\"}", id, kind, contact, n)
+	return &sent{id: id, contact: contact, topic: topicByType[kind], n: n, body: body}
+}
+
+// post sends an event once and returns status and reason.
+func (w *world) post(s *sent) (int, string) {
+	scheme, _ := signature.Preset("cxone")
+	fields, err := signature.Sign(scheme, signature.Secret{ID: "a", Value: []byte(testSecret)}, []byte(s.body), time.Now(), "")
+	if err != nil {
+		w.t.Error(err)
+		return 0, ""
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, "http://127.0.0.1:8080/cxone/webhook", strings.NewReader(s.body))
+	if err != nil {
+		w.t.Error(err)
+		return 0, ""
+	}
+	for _, f := range fields {
+		req.Header.Set(f.Name, f.Value)
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		w.t.Errorf("%s: %v", s.id, err)
+		return 0, ""
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	var answer struct{ Reason, EventID string }
+	if err := errors.Join(err, json.Unmarshal(b, &answer)); err != nil {
+		w.t.Errorf("%s: %q: %v", s.id, b, err)
+	}
+	if resp.StatusCode == 503 && resp.Header.Get("Retry-After") == "" {
+		w.t.Errorf("%s: a 503 without Retry-After", s.id)
+	}
+	s.statuses, s.reasons = append(s.statuses, resp.StatusCode), append(s.reasons, answer.Reason)
+	return resp.StatusCode, answer.Reason
+}
+
+// send sends one event once, into the journal.
+func (w *world) send(s *sent) string {
+	w.journal.add(s)
+	_, why := w.post(s)
+	return why
+}
+
+// insist sends until the answer is not retryable, with a pause as a sender has it.
+func (w *world) insist(s *sent) {
+	w.journal.add(s)
+	for pause := 500 * time.Millisecond; len(s.statuses) < 1000; pause = min(2*pause, 5*time.Second) {
+		if status, _ := w.post(s); status < 500 {
+			return
+		}
+		time.Sleep(pause)
+	}
+	w.t.Errorf("%s was never accepted", s.id)
+}
+
+// load lets contacts send every so often: those with an even number wait for
+// each 2xx, the others send on meanwhile, so that several are under way.
+func (w *world) load(contacts int, pace time.Duration, until time.Time) (wait func()) {
+	kinds := make([]string, 0, len(topicByType))
+	for k := range topicByType {
+		kinds = append(kinds, k)
+	}
+	var wg sync.WaitGroup
+	for c := range contacts {
+		contact, kind, every := fmt.Sprintf("c%d", c), kinds[c%len(kinds)], pace+time.Duration(c)*time.Millisecond
+		wg.Go(func() {
+			var burst sync.WaitGroup
+			for n := 0; time.Now().Before(until); n++ {
+				if c%2 == 0 {
+					w.insist(event(kind, contact, n))
+				} else {
+					burst.Go(func() { w.insist(event(kind, contact, n)) })
+				}
+				time.Sleep(every)
+			}
+			burst.Wait()
+		})
+	}
+	return wg.Wait
+}
+
+// grow gives a topic more partitions, as an operator would.
+func (w *world) grow(topic string, partitions int) {
+	w.t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(w.kafka.Brokers...), kgo.Dialer(w.kafka.Dial))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer cl.Close()
+	if _, err := kadm.NewClient(cl).UpdatePartitions(w.t.Context(), partitions, topic); err != nil {
+		w.t.Fatal(err)
+	}
+}
