@@ -1,0 +1,171 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cxrelay/cxrelay/internal/gateway"
+	"github.com/cxrelay/cxrelay/internal/schema"
+	"github.com/cxrelay/cxrelay/internal/signature"
+)
+
+// devPrinter writes what `cxrelay dev` has to say to stdout: first the
+// addresses, then one line for every event that is answered.
+type devPrinter struct {
+	format format
+
+	mu      sync.Mutex
+	out     io.Writer
+	started bool     // ready was printed
+	early   []string // what was to be printed before
+}
+
+func newDevPrinter(out io.Writer, format format) *devPrinter {
+	return &devPrinter{out: out, format: format}
+}
+
+// readyFacts is the first line of --format json.
+type readyFacts struct {
+	Event    string `json:"event"`
+	Webhook  string `json:"webhook"`
+	Kafka    string `json:"kafka"`
+	Registry string `json:"registry"`
+	Admin    string `json:"admin"`
+	Secret   string `json:"secret"`
+}
+
+const sampleBody = `{"eventId":"hello-1","actionType":"CALL_DISCONNECTED","contactId":"698423177015","agentId":40117823,"note":"sent with curl"}`
+
+func (p *devPrinter) ready(f readyFacts) {
+	defer p.start()
+	if p.format == formatJSON {
+		b, err := json.Marshal(f)
+		if err != nil {
+			p.first("{\"event\":\"error\",\"detail\":%q}\n", err)
+			return
+		}
+		p.first("%s\n", b)
+		return
+	}
+	scheme, _ := signature.Preset("cxone")
+	fields, err := signature.Sign(scheme, signature.Secret{ID: "dev", Value: []byte(f.Secret)}, []byte(sampleBody), time.Now(), "")
+	if err != nil {
+		p.first("%v\n", err)
+		return
+	}
+	var headers strings.Builder
+	for _, h := range fields {
+		fmt.Fprintf(&headers, " -H '%s: %s'", h.Name, h.Value)
+	}
+	p.first(`cxrelay dev: nothing leaves this machine, all data is in memory
+
+  webhook   %s
+  secret    %s
+  kafka     %s
+  registry  %s
+  admin     %s
+
+Send one event (the signature fits this body and secret):
+
+  curl -i %s -H 'Content-Type: application/json'%s --data-raw '%s'
+
+Send more:  cxrelay send --url %s --secret %s
+Read them:  kcat -b %s -C -e -t cxone.calls.terminated -f '%%k  %%p/%%o  %%s\n'
+Stop:       Ctrl-C
+
+`, f.Webhook, f.Secret, f.Kafka, f.Registry, f.Admin, f.Webhook, headers.String(), sampleBody, f.Webhook, shellQuote(f.Secret), f.Kafka)
+}
+
+// devAnswer is one answered event of --format json.
+type devAnswer struct {
+	Event      string             `json:"event"`
+	Time       time.Time          `json:"time"`
+	Status     int                `json:"status"`
+	Reason     string             `json:"reason"`
+	Type       string             `json:"type,omitempty"`
+	Contact    string             `json:"contact,omitempty"`
+	EventID    string             `json:"eventId,omitempty"`
+	Topic      string             `json:"topic,omitempty"`
+	Partition  *int32             `json:"partition,omitempty"`
+	Offset     *int64             `json:"offset,omitempty"`
+	Millis     float64            `json:"ms"`
+	Detail     string             `json:"detail,omitempty"`
+	Violations []schema.Violation `json:"violations,omitempty"`
+}
+
+// verdict prints one answered event.
+func (p *devPrinter) verdict(v *gateway.Verdict) {
+	ms := float64(v.Elapsed.Microseconds()) / 1000
+	if p.format == formatJSON {
+		line := devAnswer{
+			Event: "answer", Time: time.Now(), Status: v.Reason.Status(), Reason: v.Reason.String(),
+			Type: v.Event.Type, Contact: v.Event.Contact, EventID: v.Event.ID, Topic: v.Receipt.Topic,
+			Millis: ms, Detail: v.Detail, Violations: v.Violations,
+		}
+		if v.Receipt.Topic != "" && v.Receipt.Partition >= 0 {
+			line.Partition = &v.Receipt.Partition
+		}
+		if v.Receipt.Topic != "" && v.Receipt.Offset >= 0 {
+			line.Offset = &v.Receipt.Offset
+		}
+		p.json(line)
+		return
+	}
+	place := v.Receipt.Topic
+	if place != "" && v.Receipt.Offset >= 0 {
+		place = fmt.Sprintf("%s/%d/%d", v.Receipt.Topic, v.Receipt.Partition, v.Receipt.Offset)
+	}
+	var why string
+	switch {
+	case len(v.Violations) > 0:
+		first := v.Violations[0]
+		why = fmt.Sprintf("%s: %s: expected %s, got %s", first.Pointer, first.Keyword, first.Expected, first.Actual)
+	case v.Detail != "":
+		why = v.Detail
+	}
+	p.print("%s  %d %-16s %-20s %-14s %-32s %7.1f ms  %s\n", time.Now().Format("15:04:05.000"), v.Reason.Status(), v.Reason,
+		cmp.Or(printable(v.Event.Type), "-"), cmp.Or(printable(v.Event.Contact), "-"), place, ms, printable(why))
+}
+
+func (p *devPrinter) json(v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		p.print("{\"event\":\"error\",\"detail\":%q}\n", err)
+		return
+	}
+	p.print("%s\n", b)
+}
+
+// print writes one line, or keeps it until the addresses were printed.
+func (p *devPrinter) print(line string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.started {
+		p.early = append(p.early, fmt.Sprintf(line, args...))
+		return
+	}
+	_, _ = fmt.Fprintf(p.out, line, args...) // a closed stdout must not end the relay
+}
+
+// first writes what comes before every line of print.
+func (p *devPrinter) first(line string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = fmt.Fprintf(p.out, line, args...)
+}
+
+// start lets print write, beginning with what it has kept.
+func (p *devPrinter) start() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.started = true
+	for _, line := range p.early {
+		_, _ = io.WriteString(p.out, line)
+	}
+	p.early = nil
+}

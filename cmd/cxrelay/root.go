@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes. Scripts rely on them.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitUnavailable = 69 // a dependency is away (EX_UNAVAILABLE of sysexits.h)
+	exitConfig      = 78 // the configuration cannot be used (EX_CONFIG)
+)
+
+// exitError ends the process with a code of its own. Any other error means
+// exitFailed.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func usageError(format string, args ...any) error {
+	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// Main runs one command line, without the program's name, and returns the
+// exit code. It stops early when ctx ends. Data goes to stdout, everything
+// else to stderr.
+func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRootCommand()
+	if args == nil {
+		args = []string{} // nil would make cobra read os.Args
+	}
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "cxrelay: %v\n", err)
+	var exit *exitError
+	if !errors.As(err, &exit) {
+		return exitFailed
+	}
+	if exit.code == exitUsage {
+		fmt.Fprintf(stderr, "Run '%s --help' for usage.\n", cmd.CommandPath())
+	}
+	return exit.code
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "cxrelay",
+		Short: "Relay signed webhooks into Kafka",
+		Long: `cxrelay receives signed webhooks, checks them against the schema of a Schema
+Registry and writes them into Kafka. It answers only when the event is safe.`,
+		Args:          unknownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceUsage:  true,
+		SilenceErrors: true,
+
+		SuggestionsMinimumDistance: 2, // letters that a mistyped command may differ in
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(
+		newServeCommand(),
+		newDevCommand(),
+		newSendCommand(),
+		newSignCommand(),
+		newVersionCommand(),
+	)
+	return root
+}
+
+// unknownCommand refuses what cobra leaves over when no command matched.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
+	}
+	return usageError("unknown command %q%s", args[0], hint)
+}
+
+// flagError makes a wrong flag a usage error. A flag of a mistyped command
+// is unknown to the root; the command is what to complain about then.
+func flagError(cmd *cobra.Command, err error) error {
+	if !cmd.HasParent() && cmd.Flags().NArg() > 0 {
+		return unknownCommand(cmd, cmd.Flags().Args())
+	}
+	return usageError("%w", err)
+}
+
+// positional makes the errors of a cobra check of arguments usage errors.
+func positional(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError("%w", err)
+		}
+		return nil
+	}
+}
+
+// format is the value of --format.
+type format string
+
+const (
+	formatText format = "text"
+	formatJSON format = "json" // one object a line
+)
+
+func (f *format) String() string { return string(*f) }
+func (f *format) Type() string   { return "text|json" }
+
+func (f *format) Set(s string) error {
+	switch format(s) {
+	case formatText, formatJSON:
+		*f = format(s)
+		return nil
+	default:
+		return errors.New("want text or json")
+	}
+}
+
+// formatFlag adds --format to a command.
+func formatFlag(cmd *cobra.Command) *format {
+	f := formatText
+	cmd.Flags().Var(&f, "format", "output on stdout; json is one object a line")
+	return &f
+}
+
+// printJSON writes one object and a line feed.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

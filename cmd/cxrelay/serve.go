@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cxrelay/cxrelay/internal/app"
+	"github.com/cxrelay/cxrelay/internal/config"
+)
+
+// newServeCommand is `cxrelay serve`: the relay itself.
+func newServeCommand() *cobra.Command {
+	var file string
+	var logging logFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Receive webhooks and relay them to Kafka",
+		Long: `Receive signed webhooks and relay them to Kafka until SIGTERM or SIGINT.
+
+Without a configuration file three variables are enough:
+  KAFKA_BROKERS          host:port, several separated by commas
+  CXONE_WEBHOOK_SECRET   the secret that signs the webhooks
+  SCHEMA_REGISTRY_URL    URL, several separated by commas
+
+Kafka and the registry may be away at the start: events are answered 503 until
+they are there. A second signal ends the program at once.`,
+		Args: positional(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, level, err := logging.logger(cmd)
+			if err != nil {
+				return err
+			}
+			cfg, err := loadConfig(config.Source{File: file, Env: os.Environ()}, log)
+			if err != nil {
+				return err
+			}
+			relay, err := app.New(app.Options{Config: cfg, Build: appBuild(), Log: log, Level: level})
+			if err != nil {
+				return explainStart(err)
+			}
+			return relay.Run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "YAML configuration `file`; see examples/cxrelay.yaml")
+	logging.add(cmd, "info")
+	return cmd
+}
+
+// loadConfig reads the configuration, says its warnings, and refuses with
+// every fault at once.
+func loadConfig(src config.Source, log *slog.Logger) (*config.Config, error) {
+	cfg, problems, err := config.Load(src)
+	if err != nil {
+		return nil, &exitError{code: exitConfig, err: fmt.Errorf("the configuration cannot be used:\n\n%w", err)}
+	}
+	for _, p := range problems {
+		log.Warn("configuration: "+p.Message, slog.String("file", p.File), slog.Int("line", p.Line), slog.String("key", p.Path), slog.String("remedy", p.Hint))
+	}
+	return cfg, nil
+}
+
+// explainStart adds the remedy to an error of app.New.
+func explainStart(err error) error {
+	var addr *app.AddressError
+	if errors.As(err, &addr) {
+		return fmt.Errorf("%w\nset %s in the file, or %s, to a free address", addr, addr.Key, config.EnvName(addr.Key))
+	}
+	return err
+}
+
+// logFlags choose form and level of the log, which always goes to stderr.
+type logFlags struct{ format, level string }
+
+func (l *logFlags) add(cmd *cobra.Command, level string) {
+	cmd.Flags().StringVar(&l.format, "log-format", "", "json or text (default: text on a terminal, else json)")
+	cmd.Flags().StringVar(&l.level, "log-level", level, "debug, info, warn or error")
+}
+
+func (l *logFlags) logger(cmd *cobra.Command) (*slog.Logger, *slog.LevelVar, error) {
+	level := new(slog.LevelVar)
+	if err := level.UnmarshalText([]byte(l.level)); err != nil {
+		return nil, nil, usageError("--log-level %q: want debug, info, warn or error", l.level)
+	}
+	out := cmd.ErrOrStderr()
+	format := l.format
+	if format == "" {
+		format = "json"
+		if isTerminal(out) {
+			format = "text"
+		}
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	switch format {
+	case "json":
+		return slog.New(slog.NewJSONHandler(out, opts)), level, nil
+	case "text":
+		return slog.New(slog.NewTextHandler(out, opts)), level, nil
+	default:
+		return nil, nil, usageError("--log-format %q: want json or text", l.format)
+	}
+}
+
+func appBuild() app.Build {
+	b := readBuild()
+	return app.Build{Version: b.Version, Commit: b.Commit, Go: b.Go}
+}
