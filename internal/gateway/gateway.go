@@ -182,7 +182,7 @@ func (g *Gateway) decide(d *Delivery, v *Verdict, handed *bool) error {
 	g.metrics.matched(src, secret)
 
 	doc := g.docs.Get().(*jsontape.Doc)
-	defer g.docs.Put(doc)
+	defer g.putDoc(doc)
 	v.Event, err = event.Parse(doc, raw, jsontape.Limits{}, &src.Paths)
 	clock.done(stageParse)
 	if err != nil {
@@ -225,6 +225,16 @@ func (g *Gateway) decide(d *Delivery, v *Verdict, handed *bool) error {
 	v.Receipt, err = g.opts.Sink.Deliver(rec, d.ReadAt.Add(src.Deadline))
 	clock.done(stageDeliver)
 	return err
+}
+
+// keptDoc is the most memory, in bytes, that a pooled document may keep.
+const keptDoc = 256 << 10
+
+func (g *Gateway) putDoc(doc *jsontape.Doc) {
+	if doc.Size() <= keptDoc {
+		doc.Reset() // lets go of the body
+		g.docs.Put(doc)
+	}
 }
 
 // keyOf returns what the record key is made of; "" means no key.

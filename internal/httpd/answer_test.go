@@ -23,6 +23,8 @@ import (
 	"github.com/cxrelay/cxrelay/internal/schema"
 )
 
+var _ Gatekeeper = (*gateway.Gateway)(nil)
+
 // full is a verdict with everything in it that an answer could show.
 func full(r reason.Reason) *gateway.Verdict {
 	return &gateway.Verdict{
