@@ -103,7 +103,8 @@ type worldOptions struct {
 	brokers   int
 	topics    []string // made at the start
 	overrides map[string]string
-	away      bool // brokers refuse at the start
+	away      bool   // brokers refuse at the start
+	file      string // a configuration file; "" for none
 	registry  http.HandlerFunc
 }
 
@@ -130,7 +131,11 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	for k, v := range o.overrides {
 		overrides[k] = v
 	}
-	cfg, _, err := config.Load(config.Source{Env: []string{"CXONE_WEBHOOK_SECRET=" + testSecret}, Overrides: overrides})
+	source := config.Source{Env: []string{"CXONE_WEBHOOK_SECRET=" + testSecret}, Overrides: overrides}
+	if o.file != "" {
+		source.Data = []byte(o.file)
+	}
+	cfg, _, err := config.Load(source)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,8 +49,11 @@ func NewVirtualKafka(brokers int, opts ...kfake.Opt) (*VirtualKafka, error) {
 		return nil, fmt.Errorf("kfake: %w", err)
 	}
 	v.Cluster = c
-	c.ControlKey(int16(kmsg.Produce), v.check)
-	c.Control(v.hang)
+	c.Control(func(req kmsg.Request) (kmsg.Response, error, bool) { // answers nothing: it looks and waits
+		v.check(req)
+		v.hang()
+		return nil, nil, false
+	})
 	return v, nil
 }
 
@@ -60,12 +63,11 @@ func (v *VirtualKafka) Close() {
 	v.Cluster.Close()
 }
 
-// check notes every produce request that is not acks=all and idempotent. It
-// never answers one.
-func (v *VirtualKafka) check(req kmsg.Request) (kmsg.Response, error, bool) {
+// check notes every produce request that is not acks=all and idempotent.
+func (v *VirtualKafka) check(req kmsg.Request) {
 	p, ok := req.(*kmsg.ProduceRequest)
 	if !ok {
-		return nil, nil, false
+		return
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -83,7 +85,6 @@ func (v *VirtualKafka) check(req kmsg.Request) (kmsg.Response, error, bool) {
 			}
 		}
 	}
-	return nil, nil, false
 }
 
 // Produced returns how many produce requests there were, and what was wrong
@@ -95,14 +96,13 @@ func (v *VirtualKafka) Produced() (requests int, wrong []string) {
 }
 
 // hang holds the requests that reach a hung node until it goes on.
-func (v *VirtualKafka) hang(kmsg.Request) (kmsg.Response, error, bool) {
+func (v *VirtualKafka) hang() {
 	v.mu.Lock()
 	wait := v.hung[v.Cluster.CurrentNode()]
 	v.mu.Unlock()
 	if wait != nil {
 		v.Cluster.SleepControl(func() { <-wait })
 	}
-	return nil, nil, false
 }
 
 // Hang makes a node take requests and answer none, until Heal.
