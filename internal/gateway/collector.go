@@ -57,7 +57,7 @@ func (c *ledgerCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.inFlight, s.InFlight)
 	for i, name := range c.names {
 		for _, r := range reason.All() {
-			if possible(i, r) {
+			if s.Events[i][r] > 0 || possible(i, r) { // what is counted is shown: the sum must hold
 				counter(c.events, s.Events[i][r], name, r.String())
 			}
 		}

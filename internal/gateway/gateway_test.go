@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/cxrelay/cxrelay/internal/devkit/corpus"
 	"github.com/cxrelay/cxrelay/internal/event"
 	"github.com/cxrelay/cxrelay/internal/gateway"
 	"github.com/cxrelay/cxrelay/internal/jsontape"
@@ -68,7 +69,7 @@ func (s *schemas) Check(doc *jsontape.Doc, _ []byte) ([]byte, []schema.Violation
 }
 
 type rig struct {
-	t        *testing.T
+	t        testing.TB
 	gateway  *gateway.Gateway
 	ledger   *gateway.Ledger
 	budget   *gateway.Budget
@@ -112,7 +113,7 @@ func paths(t testing.TB, texts ...string) (all []event.Path) {
 	return all
 }
 
-func newRig(t *testing.T, change func(*gateway.Options)) *rig {
+func newRig(t testing.TB, change func(*gateway.Options)) *rig {
 	t.Helper()
 	scheme, _ := signature.Preset("cxone")
 	r := &rig{
@@ -416,4 +417,48 @@ func TestUnsigned(t *testing.T) {
 	if len(r.sink.records) != 0 || r.balanced().Produced != 0 || r.budget.Used() != 0 {
 		t.Error("an unsigned request got further than the signature")
 	}
+}
+
+// BenchmarkAccept is the path without HTTP, Kafka and the schema engine.
+func BenchmarkAccept(b *testing.B) {
+	r := newRig(b, nil)
+	body := corpus.Cases()[0].Body
+	table, err := route.New([]route.Route{{Pattern: "*", Topic: "calls", Subject: "s"}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	g, err := gateway.New(gateway.Options{
+		Sources: []*gateway.Source{r.source}, Routes: table, Schemas: r.schemas, Sink: instant{}, Ledger: r.ledger,
+		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	fields, err := signature.Sign(r.scheme, r.secret, body, time.Now(), "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	values := []string{fields[0].Value}
+	header := func(string) []string { return values }
+	bodies := gateway.NewBodies(r.budget, false)
+	b.ReportAllocs()
+	for b.Loop() {
+		got := bodies.Get()
+		if err := got.Advance(copy(got.Spare(), body)); err != nil {
+			b.Fatal(err)
+		}
+		d := &gateway.Delivery{Source: r.source, Header: header, Body: got, ReceivedAt: time.Now(), ReadAt: time.Now()}
+		g.Begin(d)
+		if v := g.Accept(d); v.Reason != reason.Accepted {
+			b.Fatal(v.Reason, v.Cause)
+		}
+	}
+}
+
+// instant is a sink that acknowledges at once.
+type instant struct{}
+
+func (instant) Deliver(rec *event.Record, _ time.Time) (event.Receipt, error) {
+	rec.Release()
+	return event.Receipt{}, nil
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -39,13 +40,13 @@ type metrics struct {
 	last     map[string]*atomic.Int64 // unix milliseconds, by route pattern
 }
 
-// possible tells whether a reason can occur for a source index: requests that
-// belong to no source are only ever not found, or refused by a bound, a stop or a bug.
+// possible tells whether a reason can occur for a source index: a request that
+// belongs to no source is not found before anything else is asked, or meets a bug.
 func possible(source int, r reason.Reason) bool {
 	switch r {
 	case reason.NotFound:
 		return source == 0
-	case reason.Overloaded, reason.Draining, reason.Internal:
+	case reason.Internal:
 		return true
 	default:
 		return source != 0
@@ -95,7 +96,7 @@ func newMetrics(o Options) (*metrics, error) {
 
 	m.panics = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "cxrelay_panics_total",
-		Help: "Requests answered internal because of a panic; each one is a bug.",
+		Help: "Requests answered internal because of a panic on their path; each one is a bug.",
 	})
 
 	m.last[typeOther] = new(atomic.Int64)
@@ -115,7 +116,8 @@ func (m *metrics) answered(source int, v *Verdict) {
 	if h := m.duration[source][v.Reason]; h != nil {
 		h.Observe(v.Elapsed.Seconds())
 	}
-	if v.Reason == reason.Internal {
+	var p *panicError
+	if v.Reason == reason.Internal && errors.As(v.Cause, &p) {
 		m.panics.Inc()
 	}
 }
