@@ -1,6 +1,9 @@
 package app_test
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -262,6 +265,55 @@ func TestKafkaAwayAtStart(t *testing.T) {
 		w.until("ready", 15*time.Second, func() bool { return w.app.Readiness().Ready })
 		if why := w.send(event("QUEUE_TRANSFER", "c2", 1)); why != "accepted" {
 			t.Errorf("answered %s", why)
+		}
+		w.judge()
+	})
+}
+
+// TestRecreatedBeforeItsFirstEvent: an ack must never be one for a record of
+// the topic's former life.
+func TestRecreatedBeforeItsFirstEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{})
+		defer w.end()
+		w.untilReady()
+		topic := topicByType["CALL_DISCONNECTED"]
+		if err := errors.Join(w.kafka.Cluster.DeleteTopic(topic), w.kafka.Cluster.CreateTopic(topic, 8, nil)); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 6 {
+			w.insist(event("CALL_DISCONNECTED", "c2", n))
+			if n == 2 {
+				time.Sleep(20 * time.Second) // the watch sees the new topic
+			}
+		}
+		if v := w.judge(); v.accepted != 6 {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// TestNoProducerID: while the cluster gives no producer id nothing is
+// produced, an operator can see why, and it heals without a restart.
+func TestNoProducerID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{})
+		defer w.end()
+		fault := w.kafka.Cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, TopLevel: true, Err: kerr.ClusterAuthorizationFailed, Count: -1})
+		w.untilReady()
+		w.send(event("QUEUE_TRANSFER", "c2", 0))
+		w.until("degraded, with the cause", 5*time.Second, func() bool {
+			return strings.Contains(fmt.Sprint(w.app.Readiness().Degraded), "CLUSTER_AUTHORIZATION_FAILED")
+		})
+		if why := w.send(event("QUEUE_TRANSFER", "c2", 1)); why != "topic_unavailable" {
+			t.Errorf("answered %s", why)
+		}
+		fault.Remove()
+		s := event("QUEUE_TRANSFER", "c2", 2)
+		began := time.Now()
+		w.insist(s)
+		if took := time.Since(began); took > 40*time.Second {
+			t.Errorf("accepted after %s", took)
 		}
 		w.judge()
 	})

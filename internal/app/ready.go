@@ -28,31 +28,32 @@ type readiness struct {
 	was      *bool // the last readiness that was logged
 }
 
-// contact is the hysteresis of one dependency.
+// contact is the hysteresis of one dependency: down after downAfter without
+// an answer, up again after answers that span upAfter without a gap.
 type contact struct {
 	up    bool      // what is reported
-	since time.Time // start of the unbroken run of answers; zero when there is none
+	since time.Time // first answer of the unbroken run; zero when there is none
 	began time.Time // when watching began
 }
 
-// see takes a look: answered says whether the dependency is heard of now.
-// It returns whether the reported state changed.
-func (c *contact) see(answered bool, last, now time.Time) (changed bool) {
+// see takes a look, given when the dependency last answered. It returns
+// whether the reported state changed.
+func (c *contact) see(last, now time.Time) (changed bool) {
 	if c.began.IsZero() {
 		c.began = now
 	}
-	switch {
-	case !answered:
+	switch heard := !last.IsZero() && now.Sub(last) < contactEdge; {
+	case !heard:
 		c.since = time.Time{}
 	case c.since.IsZero():
-		c.since = now
+		c.since = last
 	}
 	was := c.up
-	first := last.IsZero()
+	starting := now.Sub(c.began) < downAfter // there is nothing to be careful about yet
 	switch {
-	case !c.up && answered && (now.Sub(c.since) >= upAfter || now.Sub(c.began) < downAfter):
-		c.up = true // at start there is nothing to be careful about
-	case c.up && !answered && (first || now.Sub(last) > downAfter):
+	case !c.up && !c.since.IsZero() && (starting || last.Sub(c.since) >= upAfter):
+		c.up = true
+	case c.up && now.Sub(last) > downAfter:
 		c.up = false
 	}
 	return was != c.up
@@ -82,7 +83,7 @@ func (r *readiness) run(ctx context.Context) error {
 func (r *readiness) look(now time.Time) {
 	last := r.a.kafka.Contact()
 	r.mu.Lock()
-	changed := r.kafka.see(now.Sub(last) < contactEdge, last, now)
+	changed := r.kafka.see(last, now)
 	up := r.kafka.up
 	r.mu.Unlock()
 	if changed {
@@ -150,13 +151,14 @@ func (r *readiness) Readiness() admin.Readiness {
 		degrade("kafka: no broker of %v answers", r.a.opts.Config.Kafka.Brokers)
 	}
 	known := false
-	for _, t := range r.a.deliverer.Status() {
+	topics := r.a.deliverer.Status()
+	for _, t := range topics {
 		known = known || t.Partitions > 0
 		if t.Err != nil {
 			degrade("topic %s: %v", t.Name, t.Err)
 		}
 	}
-	if !known {
+	if !known && len(topics) > 0 {
 		miss("kafka: no metadata of any routed topic yet")
 	}
 	for _, s := range r.a.schemas.Subjects() {

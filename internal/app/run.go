@@ -28,7 +28,12 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	start("schema cache", a.schemas.Run)
-	start("kafka", func(ctx context.Context) error { return a.kafka.Run(ctx, a.deliverer.TopicChanged) })
+	watching, stopWatch := context.WithCancel(running)
+	watched := make(chan struct{})
+	start("kafka", func(context.Context) error {
+		defer close(watched)
+		return a.kafka.Run(watching, a.deliverer.TopicChanged)
+	})
 	start("gateway", a.gateway.Run)
 	start("readiness", a.ready.run)
 	start("admin", a.admin.Run)
@@ -41,15 +46,16 @@ func (a *App) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-broken:
 	}
-	err = errors.Join(err, a.stop())
+	err = errors.Join(err, a.stop(func() { stopWatch(); <-watched }))
 	cancel()
 	wg.Wait()
 	return err
 }
 
 // stop ends the service in order. A step that runs out of time does not keep
-// the next ones from happening.
-func (a *App) stop() error {
+// the next ones from happening. stopWatch ends the watch of the topics, which
+// may replace producers.
+func (a *App) stop(stopWatch func()) error {
 	began := time.Now()
 	a.ready.drain()
 	a.log.Info("stopping", slog.Duration("delay", a.opts.Config.Shutdown.Delay), slog.Duration("timeout", a.opts.Config.Shutdown.Timeout))
@@ -62,6 +68,7 @@ func (a *App) stop() error {
 	if err := a.webhook.Shutdown(ctx); err != nil {
 		problems = append(problems, fmt.Errorf("webhook listener: %w", err))
 	}
+	stopWatch()
 	if err := a.kafka.Flush(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		problems = append(problems, err)
 	}

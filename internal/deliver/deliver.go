@@ -95,13 +95,13 @@ func New(o Options) (*Deliverer, error) {
 // rec.Release exactly once: before it returns where nothing was produced, else
 // when the producer settles the record, which may be long after the deadline.
 //
-// Errors wrap ErrKafkaUnavailable, ErrTopicUnavailable, ErrOverloaded or
-// ErrTooLarge of package event where nothing was produced or where Kafka
-// refused the record for good, and ErrDeliveryTimeout where the outcome is
-// unknown. The receipt says which of these it is.
+// Errors wrap ErrKafkaUnavailable or ErrTooLarge of package event where nothing
+// was produced, ErrTopicUnavailable or ErrOverloaded where nothing was produced
+// or Kafka gave the record up, and ErrDeliveryTimeout or ErrOutcomeUnknown where
+// the record may be written. The receipt says how far it came.
 func (d *Deliverer) Deliver(rec *event.Record, deadline time.Time) (event.Receipt, error) {
 	receipt := event.Receipt{Topic: rec.Topic, Partition: -1, Offset: -1}
-	f, err := d.launch(rec)
+	f, err := d.launch(rec, deadline)
 	if err != nil {
 		if rec.Release != nil {
 			rec.Release()
@@ -125,7 +125,10 @@ func (d *Deliverer) Deliver(rec *event.Record, deadline time.Time) (event.Receip
 }
 
 // launch chooses the lane, checks every bound, and hands the record over.
-func (d *Deliverer) launch(rec *event.Record) (*flight, error) {
+func (d *Deliverer) launch(rec *event.Record, deadline time.Time) (*flight, error) {
+	if !time.Now().Before(deadline) {
+		return nil, fmt.Errorf("%w: the deadline passed before the record could be produced", event.ErrOverloaded)
+	}
 	t, ok := d.topics[rec.Topic]
 	if !ok {
 		return nil, fmt.Errorf("%w: not a routed topic", event.ErrTopicUnavailable)

@@ -54,7 +54,7 @@ const (
 	NotProduced Outcome = iota // the record never reached the Kafka client
 	Pending                    // produced, unknown yet: it may still be written
 	Acked                      // acknowledged by all in-sync replicas
-	Failed                     // produced and refused for good: it is not written
+	Failed                     // produced and given up: no ack will come; it may be written if an answer was lost
 )
 
 // Receipt is what delivery knows of one record.
@@ -73,6 +73,7 @@ var (
 	ErrKafkaUnavailable = errors.New("kafka does not acknowledge")
 	ErrTopicUnavailable = errors.New("topic cannot be written")
 	ErrDeliveryTimeout  = errors.New("no acknowledgement by the deadline")
+	ErrOutcomeUnknown   = errors.New("no acknowledgement, and the record may have been written")
 	ErrTooLarge         = errors.New("record is larger than the topic's max.message.bytes")
 	ErrDraining         = errors.New("the relay is stopping")
 )

@@ -57,6 +57,7 @@ var rules = []struct {
 	{event.ErrKafkaUnavailable, reason.KafkaUnavailable, false},
 	{event.ErrTopicUnavailable, reason.TopicUnavailable, false},
 	{event.ErrDeliveryTimeout, reason.DeliveryTimeout, false},
+	{event.ErrOutcomeUnknown, reason.DeliveryTimeout, false},
 	{event.ErrDraining, reason.Draining, false},
 	{ErrBudget, reason.Overloaded, false},
 	{ErrConnections, reason.Overloaded, false},

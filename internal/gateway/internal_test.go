@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,12 +48,30 @@ func TestTraceparent(t *testing.T) {
 	}
 }
 
+// syncLog is a log that is read while another goroutine writes.
+type syncLog struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *syncLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *syncLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // TestRefusalLines: per reason ten lines in ten seconds, then a count; the
 // diagnosis is worked out off the request and shows no secret.
 func TestRefusalLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
-		r := newRefusals(slog.New(slog.NewTextHandler(&log, nil)))
+		log := &syncLog{}
+		r := newRefusals(slog.New(slog.NewTextHandler(log, nil)))
 		scheme, _ := signature.Preset("cxone")
 		verifier, err := signature.NewVerifier(scheme, []signature.Secret{{ID: "a", Value: []byte("hush-hush")}})
 		if err != nil {

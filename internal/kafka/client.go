@@ -8,10 +8,10 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,54 +53,92 @@ type Options struct {
 // Client produces records and watches topics. Safe for concurrent use.
 type Client struct {
 	opts    Options
-	kgo     *kgo.Client
+	cluster *kgo.Client // for questions; it produces nothing
 	admin   *kadm.Client
-	contact atomic.Int64 // unix nanoseconds of the last answer of any broker
-	purge   chan string  // topics to forget and look at again
+	outlets map[string]*outlet // by topic; the map never changes
+	closing sync.WaitGroup     // producers that were replaced
+
+	began   time.Time
+	contact atomic.Int64 // of the last answer of any broker, nanoseconds after began; 0: none
 	kick    chan struct{}
 
-	mu     sync.Mutex
-	topics map[string]Topic
+	topics map[string]Topic // as last reported; Run alone uses it
 }
 
 // New returns a client. It does no I/O: an unreachable cluster shows in Run.
 // The caller closes it.
 func New(o Options) (*Client, error) {
 	c := &Client{
-		opts:   o,
-		purge:  make(chan string, len(o.Topics)+1),
-		kick:   make(chan struct{}, 1),
-		topics: make(map[string]Topic, len(o.Topics)),
+		opts:    o,
+		outlets: make(map[string]*outlet, len(o.Topics)),
+		began:   time.Now(),
+		kick:    make(chan struct{}, 1),
+		topics:  make(map[string]Topic, len(o.Topics)),
 	}
+	cluster, err := kgo.NewClient(c.common()...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka client: %w", err)
+	}
+	c.cluster, c.admin = cluster, kadm.NewClient(cluster)
+	if len(o.Topics) == 0 { // routes that only drop
+		return c, nil
+	}
+	shared, err := c.newProducer()
+	if err != nil {
+		cluster.Close()
+		return nil, err
+	}
+	for _, topic := range o.Topics {
+		c.outlets[topic] = &outlet{topic: topic, producer: shared}
+	}
+	return c, nil
+}
+
+// common are the options of every kgo client.
+func (c *Client) common() []kgo.Opt {
 	opts := []kgo.Opt{
-		kgo.SeedBrokers(o.Brokers...),
-		kgo.ClientID(o.ClientID),
-		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerLinger(0),
-		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
-		kgo.ProducerBatchMaxBytesFn(c.batchBytes),
-		kgo.MaxBufferedRecords(o.MaxRecords),
-		kgo.MaxBufferedBytes(o.MaxBytes),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.SeedBrokers(c.opts.Brokers...),
+		kgo.ClientID(c.opts.ClientID),
 		kgo.MetadataMinAge(metadataMinAge),
 		kgo.MetadataMaxAge(time.Minute),
 		kgo.AlwaysRetryEOF(),
 		kgo.DialTimeout(dialTimeout),
 		kgo.RequestTimeoutOverhead(requestOverhead),
-		kgo.ProduceRequestTimeout(produceTimeout),
 		kgo.ConnIdleTimeout(connIdle),
+		kgo.WithLogger(newLogger(c.opts.Log)),
+	}
+	if c.opts.Dial != nil {
+		opts = append(opts, kgo.Dialer(c.opts.Dial))
+	}
+	return opts
+}
+
+// newProducer returns a kgo client that produces, with a producer id of its own.
+func (c *Client) newProducer() (*kgo.Client, error) {
+	cl, err := kgo.NewClient(append(c.common(),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerLinger(0),
+		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
+		kgo.ProducerBatchMaxBytesFn(c.batchBytes),
+		kgo.MaxBufferedRecords(c.opts.MaxRecords),
+		kgo.MaxBufferedBytes(c.opts.MaxBytes),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProduceRequestTimeout(produceTimeout),
 		kgo.UnknownTopicRetries(unknownRetries),
-		kgo.WithLogger(newLogger(o.Log)),
-	}
-	if o.Dial != nil {
-		opts = append(opts, kgo.Dialer(o.Dial))
-	}
-	cl, err := kgo.NewClient(opts...)
+	)...)
 	if err != nil {
-		return nil, fmt.Errorf("kafka client: %w", err)
+		return nil, fmt.Errorf("kafka producer: %w", err)
 	}
-	c.kgo, c.admin = cl, kadm.NewClient(cl)
-	return c, nil
+	return cl, nil
+}
+
+// batchBytes is asked once per topic-partition, when a producer first meets it.
+func (c *Client) batchBytes(topic string) int32 {
+	limit := int32(defaultMaxMessageBytes)
+	if o, ok := c.outlets[topic]; ok && o.limit.Load() > 0 {
+		limit = o.limit.Load()
+	}
+	return min(max(limit, minBatchBytes), maxBatchBytes)
 }
 
 // Produce hands rec to the producer for the given partition and returns at
@@ -110,7 +148,7 @@ func New(o Options) (*Client, error) {
 //
 // The record is not cancelled by anything: once handed over it is written
 // unless Kafka refuses it for good. rec and its Value must not be touched
-// until settle is called.
+// until settle is called. The topic must be one of Options.Topics.
 func (c *Client) Produce(rec *event.Record, partition int32, settle func(offset int64, err error)) {
 	out := &outgoing{}
 	out.Topic, out.Partition = rec.Topic, partition
@@ -119,12 +157,13 @@ func (c *Client) Produce(rec *event.Record, partition int32, settle func(offset 
 	for _, h := range rec.Headers {
 		out.Headers = append(out.Headers, kgo.RecordHeader(h))
 	}
-	c.kgo.TryProduce(context.Background(), &out.Record, func(r *kgo.Record, err error) {
+	o := c.outlets[rec.Topic]
+	o.produce(&out.Record, func(r *kgo.Record, producer *kgo.Client, err error) {
 		if err != nil {
-			settle(-1, c.explain(r.Topic, err))
+			settle(-1, c.explain(o, producer, err))
 			return
 		}
-		c.contact.Store(time.Now().UnixNano())
+		c.heard()
 		settle(r.Offset, nil)
 	})
 }
@@ -136,47 +175,65 @@ type outgoing struct {
 }
 
 // explain wraps err in what it means for the event, and has the topic looked
-// at again where it concerns the topic.
-func (c *Client) explain(topic string, err error) error {
+// at again. Where nothing definite is known the record may have been written:
+// a broker's refusal can follow an answer that was lost.
+func (c *Client) explain(o *outlet, producer *kgo.Client, err error) error {
 	kind := classify(err)
+	switch replaced := !o.current(producer); {
+	case replaced && kind == nil:
+		kind = event.ErrTopicUnavailable // given up with its producer
+	case replaced:
+	case isGone(err):
+		o.gone.Store(true)
+	case kind == nil:
+		o.suspect.Store(true)
+	}
 	if kind == nil {
-		kind = event.ErrKafkaUnavailable
-		if c.forgetting(topic) {
-			kind = event.ErrTopicUnavailable
-		}
+		kind = event.ErrOutcomeUnknown
 	}
-	if errors.Is(kind, event.ErrTopicUnavailable) {
-		c.lookAgain(topic, err)
-	}
+	c.lookSoon()
 	return fmt.Errorf("%w: %w", kind, err)
 }
 
+// heard notes that a broker has answered.
+func (c *Client) heard() { c.contact.Store(int64(time.Since(c.began))) }
+
 // Contact returns when a broker last answered; the zero time before the first.
 func (c *Client) Contact() time.Time {
-	if n := c.contact.Load(); n != 0 {
-		return time.Unix(0, n)
+	if d := c.contact.Load(); d != 0 {
+		return c.began.Add(time.Duration(d))
 	}
 	return time.Time{}
 }
 
-// Flush waits until every produced record is settled, or until ctx ends.
+// producers returns every producer in use, once.
+func (c *Client) producers() []*kgo.Client {
+	var all []*kgo.Client
+	for _, o := range c.outlets {
+		if p := o.now(); !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// Flush waits until every produced record is settled, or until ctx ends. Run
+// must have ended.
 func (c *Client) Flush(ctx context.Context) error {
-	if err := c.kgo.Flush(ctx); err != nil {
-		return fmt.Errorf("flush: %w", err)
+	for _, p := range c.producers() {
+		if err := p.Flush(ctx); err != nil {
+			return fmt.Errorf("flush: %w", err)
+		}
 	}
 	return nil
 }
 
-// Close fails what is still buffered and closes all connections.
-func (c *Client) Close() { c.kgo.Close() }
-
-// batchBytes is asked once per topic-partition, when the producer first meets it.
-func (c *Client) batchBytes(topic string) int32 {
-	c.mu.Lock()
-	t := c.topics[topic]
-	c.mu.Unlock()
-	if t.MaxMessageBytes <= 0 {
-		return defaultMaxMessageBytes
+// Close fails what is still buffered and closes all connections. Run must
+// have ended.
+func (c *Client) Close() {
+	for _, p := range c.producers() {
+		p.Close()
 	}
-	return min(max(t.MaxMessageBytes, minBatchBytes), maxBatchBytes)
+	c.cluster.Close()
+	c.closing.Wait()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,14 @@ type rig struct {
 
 func newRig(t *testing.T, brokers int, topics ...string) *rig {
 	t.Helper()
+	return newRigDialing(t, func(d dialFunc) dialFunc { return d }, brokers, topics...)
+}
+
+type dialFunc = func(ctx context.Context, network, host string) (net.Conn, error)
+
+// newRigDialing is newRig with something between client and brokers.
+func newRigDialing(t *testing.T, between func(dialFunc) dialFunc, brokers int, topics ...string) *rig {
+	t.Helper()
 	cluster, err := devkit.NewVirtualKafka(brokers, kfake.SeedTopics(4, "a", "b"))
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +51,7 @@ func newRig(t *testing.T, brokers int, topics ...string) *rig {
 	r := &rig{t: t, cluster: cluster, topics: map[string]kafka.Topic{}, acked: map[int32][]int{}}
 	r.Client, err = kafka.New(kafka.Options{
 		Brokers: cluster.Brokers, Topics: topics, ClientID: "test",
-		MaxRecords: 100_000, MaxBytes: 64 << 20, Log: slog.New(slog.DiscardHandler), Dial: cluster.Dial,
+		MaxRecords: 100_000, MaxBytes: 64 << 20, Log: slog.New(slog.DiscardHandler), Dial: between(cluster.Dial),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -199,12 +208,12 @@ func TestFaults(t *testing.T) {
 		"timed out but applied":       {kerr.RequestTimedOut, time.Second, nil},
 		"storage error":               {kerr.KafkaStorageError, time.Second, nil},
 		"out of order sequence":       {kerr.OutOfOrderSequenceNumber, 6 * time.Second, nil},
-		"message too large":           {kerr.MessageTooLarge, time.Second, event.ErrTooLarge},
+		"message too large":           {kerr.MessageTooLarge, time.Second, event.ErrTopicUnavailable},
 		"denied":                      {kerr.TopicAuthorizationFailed, time.Second, event.ErrTopicUnavailable},
 		"invalid record":              {kerr.InvalidRecord, time.Second, event.ErrTopicUnavailable},
 		"policy violation":            {kerr.PolicyViolation, time.Second, event.ErrTopicUnavailable},
-		"an error that says nothing":  {kerr.UnknownServerError, time.Second, event.ErrKafkaUnavailable},
-		"cluster authorization":       {kerr.ClusterAuthorizationFailed, time.Second, event.ErrKafkaUnavailable},
+		"an error that says nothing":  {kerr.UnknownServerError, time.Second, event.ErrOutcomeUnknown},
+		"cluster authorization":       {kerr.ClusterAuthorizationFailed, time.Second, event.ErrOutcomeUnknown},
 		"leader moved (fenced epoch)": {kerr.FencedLeaderEpoch, time.Second, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

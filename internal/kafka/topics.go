@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -16,22 +17,22 @@ import (
 
 // Pace of the watch.
 const (
-	watchGood    = 15 * time.Second // between looks while every topic is usable
-	watchBad     = time.Second      // while one is not, or no broker answers
-	pingEvery    = time.Second      // health while no acks come in
-	pingTimeout  = 2 * time.Second
-	adminTimeout = 5 * time.Second
+	watchGood   = 15 * time.Second // between looks while every topic is usable
+	watchBad    = time.Second      // while one is not, or no broker answers; never sooner
+	pingEvery   = time.Second      // health while no acks come in
+	pingTimeout = 2 * time.Second
+	askTimeout  = 3 * time.Second // for one question about topics
 )
 
 // defaultMaxMessageBytes is Kafka's own default of max.message.bytes, taken
-// where the topic's setting is not visible to us.
+// where the topic's setting was never visible to us.
 const defaultMaxMessageBytes = 1_048_588
 
 // Topic is what is known of one routed topic.
 type Topic struct {
 	Name            string
 	Partitions      int32
-	MaxMessageBytes int32 // the default where an ACL hides it
+	MaxMessageBytes int32 // as last seen; the default where an ACL hides it
 	ID              kadm.TopicID
 	Err             error // nil: usable; else wraps event.ErrTopicUnavailable
 }
@@ -40,40 +41,63 @@ type Topic struct {
 // onTopic is called from one goroutine: for every topic once when it is first
 // known, and again after every change.
 func (c *Client) Run(ctx context.Context, onTopic func(Topic)) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { c.pings(ctx) })
+	defer wg.Wait()
+	if len(c.opts.Topics) == 0 {
+		<-ctx.Done()
+		return nil
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	ping := time.NewTicker(pingEvery)
-	defer ping.Stop()
+	var looked time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case topic := <-c.purge:
-			c.kgo.PurgeTopicsFromProducing(topic)
-			timer.Reset(0)
 		case <-c.kick:
-			timer.Reset(0)
-		case <-ping.C:
-			c.ping(ctx)
+			timer.Reset(max(0, watchBad-time.Since(looked)))
 		case <-timer.C:
+			pace := watchBad
 			if c.look(ctx, onTopic) {
-				timer.Reset(watchGood)
-			} else {
-				timer.Reset(watchBad)
+				pace = watchGood
+			}
+			looked = time.Now()
+			timer.Reset(pace)
+		}
+	}
+}
+
+// lookSoon has the watch look at the topics before its time.
+func (c *Client) lookSoon() {
+	select {
+	case c.kick <- struct{}{}:
+	default: // it will already
+	}
+}
+
+// pings keeps Contact up to date while no acks do.
+func (c *Client) pings(ctx context.Context) {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if time.Since(c.Contact()) >= pingEvery {
+				c.ping(ctx)
 			}
 		}
 	}
 }
 
-// ping asks all known brokers at once whether they live, unless an ack said
-// so within the last second: one broker that hangs must not hide the others.
+// ping asks all known brokers at once whether they live: one broker that
+// hangs must not hide the others.
 func (c *Client) ping(ctx context.Context) {
-	if time.Since(c.Contact()) < pingEvery {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	brokers := append(c.kgo.DiscoveredBrokers(), c.kgo.SeedBrokers()...)
+	brokers := append(c.cluster.DiscoveredBrokers(), c.cluster.SeedBrokers()...)
 	answers := make(chan error, len(brokers))
 	for _, b := range brokers {
 		go func() {
@@ -83,7 +107,7 @@ func (c *Client) ping(ctx context.Context) {
 	}
 	for range brokers {
 		if err := <-answers; err == nil {
-			c.contact.Store(time.Now().UnixNano())
+			c.heard()
 			return
 		}
 	}
@@ -92,28 +116,33 @@ func (c *Client) ping(ctx context.Context) {
 // look asks for the state of all routed topics, reports changes, and says
 // whether every topic is usable.
 func (c *Client) look(ctx context.Context, onTopic func(Topic)) (good bool) {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-	defer cancel()
-	details, err := c.admin.ListTopics(ctx, c.opts.Topics...)
+	details, err := c.listTopics(ctx)
 	if err != nil {
-		if ctx.Err() == nil || unreachable(err) {
-			c.opts.Log.Debug("topics not visible", slog.Any("cause", err))
-		}
+		c.opts.Log.Debug("topics not visible", slog.Any("cause", err))
 		return false
 	}
-	c.contact.Store(time.Now().UnixNano())
+	c.heard()
 	limits := c.maxMessageBytes(ctx)
+	report := func(t Topic) { c.report(t, onTopic) }
 	good = true
 	for _, name := range c.opts.Topics {
 		t := topicOf(name, details[name])
-		t.MaxMessageBytes = defaultMaxMessageBytes
-		if limit, ok := limits[name]; ok {
-			t.MaxMessageBytes = limit
+		if t.Err != nil { // a topic that is not there has no settings
+			t.MaxMessageBytes = c.topics[name].MaxMessageBytes
+		} else if t.MaxMessageBytes = limits[name]; t.MaxMessageBytes == 0 {
+			t.MaxMessageBytes = c.knownLimit(name)
 		}
+		t = c.renewed(ctx, t, report)
 		good = good && t.Err == nil
-		c.report(t, onTopic)
+		report(t)
 	}
 	return good
+}
+
+func (c *Client) listTopics(ctx context.Context) (kadm.TopicDetails, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return c.admin.ListTopics(ctx, c.opts.Topics...)
 }
 
 func topicOf(name string, d kadm.TopicDetail) Topic {
@@ -127,20 +156,11 @@ func topicOf(name string, d kadm.TopicDetail) Topic {
 	return t
 }
 
-// report stores a topic's state and passes a change on. A topic that was
-// deleted and made anew is first forgotten by the producer, which would
-// otherwise fail every record with UNKNOWN_TOPIC_ID.
+// report remembers a topic's state and passes a change on.
 func (c *Client) report(t Topic, onTopic func(Topic)) {
-	c.mu.Lock()
 	old, known := c.topics[t.Name]
 	c.topics[t.Name] = t
-	c.mu.Unlock()
-	recreated := known && old.Err == nil && old.ID != t.ID && old.ID != (kadm.TopicID{}) && t.ID != (kadm.TopicID{})
-	if recreated {
-		c.opts.Log.Warn("topic was recreated", slog.String("topic", t.Name))
-		c.kgo.PurgeTopicsFromProducing(t.Name)
-	}
-	if !known || recreated || !same(old, t) {
+	if !known || !same(old, t) {
 		onTopic(t)
 	}
 }
@@ -152,9 +172,20 @@ func same(a, b Topic) bool {
 	return a.Partitions == b.Partitions && a.MaxMessageBytes == b.MaxMessageBytes && a.ID == b.ID
 }
 
+// knownLimit returns the max.message.bytes that was seen last: a question that
+// failed once must not widen it.
+func (c *Client) knownLimit(topic string) int32 {
+	if last := c.topics[topic].MaxMessageBytes; last > 0 {
+		return last
+	}
+	return defaultMaxMessageBytes
+}
+
 // maxMessageBytes asks for the topics' max.message.bytes. What is not visible
 // is missing from the answer: an ACL that hides it is not a fault.
 func (c *Client) maxMessageBytes(ctx context.Context) map[string]int32 {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	limits := make(map[string]int32)
 	configs, err := c.admin.DescribeTopicConfigs(ctx, c.opts.Topics...)
 	if err != nil {
@@ -172,40 +203,4 @@ func (c *Client) maxMessageBytes(ctx context.Context) map[string]int32 {
 		}
 	}
 	return limits
-}
-
-// forgetting tells whether the topic is known to be unusable, so that an
-// error without a code of its own is the topic's.
-func (c *Client) forgetting(topic string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.topics[topic].Err != nil
-}
-
-// lookAgain has the watch look at the topic at once. A topic that is gone is
-// marked unusable and forgotten by the producer first, once: to forget it
-// again would give up records of its successor.
-func (c *Client) lookAgain(topic string, err error) {
-	if isGone(err) {
-		c.mu.Lock()
-		t := c.topics[topic]
-		marked := t.Err != nil
-		if !marked {
-			t.Err = fmt.Errorf("%w: %w", event.ErrTopicUnavailable, err)
-			c.topics[topic] = t
-		}
-		c.mu.Unlock()
-		if marked {
-			return
-		}
-		select {
-		case c.purge <- topic:
-			return
-		default: // the next failed record asks again
-		}
-	}
-	select {
-	case c.kick <- struct{}{}:
-	default:
-	}
 }

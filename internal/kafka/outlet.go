@@ -1,0 +1,175 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/cxrelay/cxrelay/internal/event"
+)
+
+// outlet is the way of one topic's records to the cluster. All topics share
+// one producer until a topic needs a new one.
+//
+// A topic never starts anew under the same producer id. kgo begins again at
+// sequence 0 when it forgets a topic (PurgeTopicsFromProducing), and a log that
+// has those sequences of that producer id already takes the new records for
+// repetitions: it acknowledges them and writes nothing. A fresh client has a
+// producer id of its own, so no log can mistake it (KIP-98).
+type outlet struct {
+	topic   string
+	pending atomic.Int64 // records not settled yet
+	limit   atomic.Int32 // max.message.bytes that the producer goes by
+	gone    atomic.Bool  // the producer's topic id is not the topic's any more
+	suspect atomic.Bool  // the producer failed a record for an unknown reason
+
+	swap     sync.RWMutex // held for reading while a record is handed over
+	producer *kgo.Client
+
+	// The watch alone uses the rest.
+	id      [16]byte // topic id that the producer knows
+	tries   int      // to renew, in vain
+	retryAt time.Time
+}
+
+// Bounds of a renewal.
+const (
+	drainFor    = 5 * time.Second // for what the old producer still holds
+	drainLook   = 5 * time.Millisecond
+	producerFor = 3 * time.Second // for a producer id
+	renewMost   = 30 * time.Second
+)
+
+// produce hands a record to the current producer and tells done which one that was.
+func (o *outlet) produce(r *kgo.Record, done func(*kgo.Record, *kgo.Client, error)) {
+	o.swap.RLock()
+	defer o.swap.RUnlock()
+	producer := o.producer
+	o.pending.Add(1)
+	producer.TryProduce(context.Background(), r, func(r *kgo.Record, err error) {
+		o.pending.Add(-1)
+		done(r, producer, err)
+	})
+}
+
+func (o *outlet) now() *kgo.Client {
+	o.swap.RLock()
+	defer o.swap.RUnlock()
+	return o.producer
+}
+
+func (o *outlet) current(producer *kgo.Client) bool { return o.now() == producer }
+
+// need says why a usable topic needs another producer; "" means that it does not.
+func (o *outlet) need(ctx context.Context, t Topic) string {
+	switch {
+	case o.gone.Load(), o.id != t.ID:
+		return "the topic was recreated"
+	case o.limit.Load() != t.MaxMessageBytes:
+		return fmt.Sprintf("max.message.bytes changed from %d to %d", o.limit.Load(), t.MaxMessageBytes)
+	case o.suspect.Load():
+		if err := producerID(ctx, o.now()); err != nil {
+			return err.Error()
+		}
+		o.suspect.Store(false)
+	}
+	return ""
+}
+
+// producerID returns why a producer has no producer id and never will have
+// one: kgo keeps the first refusal for ever. It returns nil while nothing is known.
+func producerID(ctx context.Context, producer *kgo.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, producerFor)
+	defer cancel()
+	_, _, err := producer.ProducerID(ctx)
+	if err == nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return fmt.Errorf("no producer id: %w", err)
+}
+
+// renewed makes sure that a usable topic has a producer that fits it, and
+// returns the topic as delivery should see it. Before a producer is replaced
+// the topic is reported unavailable and what the producer holds may settle, so
+// that records of the new one never stand before it.
+func (c *Client) renewed(ctx context.Context, t Topic, report func(Topic)) Topic {
+	o := c.outlets[t.Name]
+	if t.Err != nil {
+		return t
+	}
+	if o.limit.Load() == 0 { // first sight
+		o.id = t.ID
+		o.limit.Store(t.MaxMessageBytes)
+		return t
+	}
+	why := o.need(ctx, t)
+	if why == "" {
+		o.tries = 0
+		return t
+	}
+	wait := t
+	wait.Err = fmt.Errorf("%w: %s", event.ErrTopicUnavailable, why)
+	if time.Now().Before(o.retryAt) {
+		return wait
+	}
+	report(wait)
+	if err := c.renew(ctx, o, t, why); err != nil {
+		o.tries++
+		o.retryAt = time.Now().Add(min(time.Second<<min(o.tries, 10), renewMost))
+		wait.Err = fmt.Errorf("%w: %s: %w", event.ErrTopicUnavailable, why, err)
+		return wait
+	}
+	return t
+}
+
+// renew replaces the producer of a topic.
+func (c *Client) renew(ctx context.Context, o *outlet, t Topic, why string) error {
+	fresh, err := c.newProducer()
+	if err != nil {
+		return err
+	}
+	if err := producerID(ctx, fresh); err != nil {
+		fresh.Close()
+		return err
+	}
+	if !o.gone.Load() && o.id == t.ID {
+		o.drain(ctx)
+	}
+	o.swap.Lock()
+	old := o.producer
+	o.producer, o.id = fresh, t.ID
+	o.limit.Store(t.MaxMessageBytes)
+	o.gone.Store(false)
+	o.suspect.Store(false)
+	o.swap.Unlock()
+	c.opts.Log.Warn("topic has a new producer", slog.String("topic", o.topic), slog.String("why", why), slog.Int64("given_up", o.pending.Load()))
+	old.PurgeTopicsFromProducing(o.topic)
+	for _, other := range c.outlets {
+		if other.current(old) {
+			return nil
+		}
+	}
+	c.closing.Go(old.Close)
+	return nil
+}
+
+// drain waits until the producer holds no record of the topic any more.
+func (o *outlet) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, drainFor)
+	defer cancel()
+	look := time.NewTicker(drainLook)
+	defer look.Stop()
+	for o.pending.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
+}
