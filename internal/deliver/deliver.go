@@ -142,13 +142,12 @@ func (d *Deliverer) launch(rec *event.Record, deadline time.Time) (*flight, erro
 	if size > int64(state.maxBytes) {
 		return nil, fmt.Errorf("%w: %d bytes with key, headers and batch overhead, limit %d", event.ErrTooLarge, size, state.maxBytes)
 	}
-	l := t.lane(state, d.opts.Partitioner, rec.Key)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := d.admits(l, size); err != nil {
+	l, err := d.enter(t, state, rec.Key, size)
+	if err != nil {
 		t.metrics.refused.Inc()
 		return nil, err
 	}
+	defer l.mu.Unlock()
 	if err := d.reserve(size); err != nil {
 		return nil, err
 	}
@@ -161,6 +160,25 @@ func (d *Deliverer) launch(rec *event.Record, deadline time.Time) (*flight, erro
 	d.opts.Books.Produced()
 	d.opts.Producer.Produce(rec, l.partition, f.callback)
 	return f, nil
+}
+
+// enter locks the lane of a key, if its bulkhead admits the record; the caller
+// unlocks it. A record without key takes the lanes in turn, and the next one
+// where one does not admit it.
+func (d *Deliverer) enter(t *topic, state *topicState, key []byte, size int64) (l *lane, err error) {
+	tries := 1
+	if key == nil {
+		tries = len(state.lanes)
+	}
+	for range tries {
+		l = t.lane(state, d.opts.Partitioner, key)
+		l.mu.Lock()
+		if err = d.admits(l, size); err == nil {
+			return l, nil
+		}
+		l.mu.Unlock()
+	}
+	return nil, err
 }
 
 // origin makes the value of the origin header.

@@ -392,6 +392,37 @@ func TestNoKeyUsesAllPartitions(t *testing.T) {
 	}
 }
 
+// TestNoKeyLeavesOutHungPartitions: a record that may go anywhere does not
+// wait for a partition that takes nothing.
+func TestNoKeyLeavesOutHungPartitions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(o *Options) { o.Limits.OldestUnacked = time.Second })
+		r.see(4, "a")
+		hung, _ := record("a", keyOf(2, 4))
+		if _, err := r.Deliver(hung, time.Now().Add(2*time.Second)); !errors.Is(err, event.ErrDeliveryTimeout) {
+			t.Fatal(err)
+		}
+		r.producer.auto = true
+		for range 8 {
+			rec, _ := record("a", "")
+			receipt, err := r.Deliver(rec, time.Now().Add(time.Second))
+			if err != nil || receipt.Partition == 2 {
+				t.Errorf("partition %d, %v", receipt.Partition, err)
+			}
+		}
+	})
+}
+
+// TestDeadlinePassed: nothing is produced for an answer that is late already.
+func TestDeadlinePassed(t *testing.T) {
+	r := newRig(t, nil)
+	r.see(4, "a")
+	rec, released := record("a", "k")
+	if _, err := r.Deliver(rec, time.Now()); !errors.Is(err, event.ErrOverloaded) || r.producer.len() != 0 || *released != 1 {
+		t.Errorf("%v, %d produced, released %d times", err, r.producer.len(), *released)
+	}
+}
+
 func BenchmarkDeliver(b *testing.B) {
 	d, err := New(Options{
 		Producer: instant{}, Books: &books{}, Topics: []string{"a"},
