@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -34,8 +36,8 @@ and a sample schema: nothing leaves this machine, and all data is in memory.
 Any Kafka client, such as kcat, can read from the broker.`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.secret == "" {
-				return usageError("--secret is empty: anybody could sign")
+			if err := f.check(); err != nil {
+				return err
 			}
 			return runDev(cmd, f, logging)
 		},
@@ -51,12 +53,33 @@ Any Kafka client, such as kcat, can read from the broker.`,
 	return cmd
 }
 
-func runDev(cmd *cobra.Command, f devFlags, logging logFlags) (err error) {
+// check finds what can be said before anything starts.
+func (f *devFlags) check() error {
+	if f.secret == "" {
+		return usageError("--secret is empty: anybody could sign")
+	}
+	for _, a := range []struct{ flag, address string }{
+		{"--listen", f.listen}, {"--kafka", f.kafka}, {"--registry", f.registry}, {"--admin", f.admin},
+	} {
+		_, port, err := net.SplitHostPort(a.address)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			return usageError("%s %q: want host:port, such as 127.0.0.1:0", a.flag, a.address)
+		}
+	}
+	return nil
+}
+
+// runDev starts broker and registry, and the relay in front of them.
+func runDev(cmd *cobra.Command, f devFlags, logging logFlags) error {
 	log, level, err := logging.logger(cmd)
 	if err != nil {
 		return err
 	}
-	broker, err := devkit.StartKafka(devkit.KafkaOptions{Addr: f.kafka, Topics: devTopics})
+	outliveReaders()
+	broker, err := devkit.StartKafka(devkit.KafkaOptions{Addr: f.kafka, Topics: devTopics()})
 	if err != nil {
 		return inUse(err, "--kafka", f.kafka)
 	}
@@ -65,7 +88,7 @@ func runDev(cmd *cobra.Command, f devFlags, logging logFlags) (err error) {
 	if err != nil {
 		return inUse(err, "--registry", f.registry)
 	}
-	defer func() { err = errors.Join(err, registry.Close()) }()
+	defer func() { _ = registry.Close() }() // all of it was in memory
 	if _, err := registry.Register(devkit.DevSubject, devkit.DevSchema); err != nil {
 		return fmt.Errorf("sample schema: %w", err)
 	}
@@ -83,49 +106,60 @@ func runDev(cmd *cobra.Command, f devFlags, logging logFlags) (err error) {
 	out := newDevPrinter(cmd.OutOrStdout(), *f.format)
 	relay, err := app.New(app.Options{Config: cfg, Build: appBuild(), Log: log, Level: level, OnVerdict: out.verdict})
 	if err != nil {
-		var addr *app.AddressError
-		if errors.As(err, &addr) {
-			return inUse(err, map[string]string{"listen.address": "--listen", "admin.address": "--admin"}[addr.Key], addr.Address)
-		}
-		return err
+		return explainDev(err)
 	}
-	ctx, cancel := context.WithCancel(cmd.Context())
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- relay.Run(ctx) }()
-	if err := untilReady(ctx, relay, done); err != nil {
-		return err
-	}
-	out.ready(readyFacts{
-		Event: "ready", Webhook: "http://" + relay.WebhookAddr() + cfg.Sources[0].Path, Kafka: broker.Addr(),
-		Registry: registry.URL(), Admin: "http://" + relay.AdminAddr(), Secret: f.secret,
+	return serveDev(cmd.Context(), relay, func() {
+		out.ready(readyFacts{
+			Event: "ready", Webhook: "http://" + relay.WebhookAddr() + cfg.Sources[0].Path, Kafka: broker.Addr(),
+			Registry: registry.URL(), Admin: "http://" + relay.AdminAddr(), Secret: f.secret,
+		})
 	})
-	return <-done
 }
 
 // devTopics are the topics of the default routes.
-var devTopics = []string{"cxone.interactions.raw", "cxone.dispositions.raw", "cxone.transfers.raw", "cxone.calls.terminated"}
+func devTopics() []string {
+	return []string{"cxone.interactions.raw", "cxone.dispositions.raw", "cxone.transfers.raw", "cxone.calls.terminated"}
+}
 
-// untilReady waits until events are accepted. It gives up after ten seconds:
-// everything is in this process, so that something is broken then.
-func untilReady(ctx context.Context, relay *app.App, done <-chan error) error {
+// serveDev runs the relay until ctx ends, and calls ready, once, when events
+// are accepted. It returns when the relay has stopped.
+func serveDev(ctx context.Context, relay *app.App, ready func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- relay.Run(ctx) }()
+
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	limit := time.After(10 * time.Second)
+	limit := time.After(10 * time.Second) // everything is in this process: something is broken then
 	for {
 		select {
-		case <-ctx.Done():
-			return <-done
 		case err := <-done:
-			return err
+			return err // stopped before it was ready
 		case <-limit:
-			return fmt.Errorf("not ready after 10 s: %v", relay.Readiness().Missing)
+			missing := relay.Readiness().Missing
+			cancel()
+			return errors.Join(fmt.Errorf("not ready after 10 s: %s", strings.Join(missing, "; ")), <-done)
 		case <-look.C:
 			if relay.Readiness().Ready {
-				return nil
+				ready()
+				return <-done
 			}
 		}
 	}
+}
+
+// explainDev names the flag of an address that app.New cannot bind.
+func explainDev(err error) error {
+	var addr *app.AddressError
+	if !errors.As(err, &addr) {
+		return err
+	}
+	flag := "--listen"
+	if addr.Key == "admin.address" {
+		flag = "--admin"
+	}
+	return inUse(addr.Err, flag, addr.Address)
 }
 
 // inUse names the port and the flag of an address that is taken.

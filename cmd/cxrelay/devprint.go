@@ -2,15 +2,14 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/cxrelay/cxrelay/internal/devkit"
 	"github.com/cxrelay/cxrelay/internal/gateway"
-	"github.com/cxrelay/cxrelay/internal/schema"
 	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
@@ -44,12 +43,7 @@ const sampleBody = `{"eventId":"hello-1","actionType":"CALL_DISCONNECTED","conta
 func (p *devPrinter) ready(f readyFacts) {
 	defer p.start()
 	if p.format == formatJSON {
-		b, err := json.Marshal(f)
-		if err != nil {
-			p.first("{\"event\":\"error\",\"detail\":%q}\n", err)
-			return
-		}
-		p.first("%s\n", b)
+		p.first("%s", jsonLine(f))
 		return
 	}
 	scheme, _ := signature.Preset("cxone")
@@ -72,30 +66,30 @@ func (p *devPrinter) ready(f readyFacts) {
 
 Send one event (the signature fits this body and secret):
 
-  curl -i %s -H 'Content-Type: application/json'%s --data-raw '%s'
+  curl -sS -i %s -H 'Content-Type: application/json'%s --data-raw '%s'
 
 Send more:  cxrelay send --url %s --secret %s
 Read them:  kcat -b %s -C -e -t cxone.calls.terminated -f '%%k  %%p/%%o  %%s\n'
 Stop:       Ctrl-C
 
-`, f.Webhook, f.Secret, f.Kafka, f.Registry, f.Admin, f.Webhook, headers.String(), sampleBody, f.Webhook, shellQuote(f.Secret), f.Kafka)
+`, f.Webhook, f.Secret, f.Kafka, f.Registry, f.Admin, shellQuote(f.Webhook), headers.String(), sampleBody, shellQuote(f.Webhook), shellQuote(f.Secret), f.Kafka)
 }
 
 // devAnswer is one answered event of --format json.
 type devAnswer struct {
-	Event      string             `json:"event"`
-	Time       time.Time          `json:"time"`
-	Status     int                `json:"status"`
-	Reason     string             `json:"reason"`
-	Type       string             `json:"type,omitempty"`
-	Contact    string             `json:"contact,omitempty"`
-	EventID    string             `json:"eventId,omitempty"`
-	Topic      string             `json:"topic,omitempty"`
-	Partition  *int32             `json:"partition,omitempty"`
-	Offset     *int64             `json:"offset,omitempty"`
-	Millis     float64            `json:"ms"`
-	Detail     string             `json:"detail,omitempty"`
-	Violations []schema.Violation `json:"violations,omitempty"`
+	Event     string             `json:"event"`
+	Time      time.Time          `json:"time"`
+	Status    int                `json:"status"`
+	Reason    string             `json:"reason"`
+	Type      string             `json:"type,omitempty"`
+	Contact   string             `json:"contact,omitempty"`
+	EventID   string             `json:"eventId,omitempty"`
+	Topic     string             `json:"topic,omitempty"`
+	Partition *int32             `json:"partition,omitempty"`
+	Offset    *int64             `json:"offset,omitempty"`
+	Millis    float64            `json:"ms"`
+	Detail    string             `json:"detail,omitempty"`
+	Errors    []devkit.Violation `json:"errors,omitempty"`
 }
 
 // verdict prints one answered event.
@@ -105,7 +99,7 @@ func (p *devPrinter) verdict(v *gateway.Verdict) {
 		line := devAnswer{
 			Event: "answer", Time: time.Now(), Status: v.Reason.Status(), Reason: v.Reason.String(),
 			Type: v.Event.Type, Contact: v.Event.Contact, EventID: v.Event.ID, Topic: v.Receipt.Topic,
-			Millis: ms, Detail: v.Detail, Violations: v.Violations,
+			Millis: ms, Detail: v.Detail, Errors: violationsOf(v),
 		}
 		if v.Receipt.Topic != "" && v.Receipt.Partition >= 0 {
 			line.Partition = &v.Receipt.Partition
@@ -113,32 +107,37 @@ func (p *devPrinter) verdict(v *gateway.Verdict) {
 		if v.Receipt.Topic != "" && v.Receipt.Offset >= 0 {
 			line.Offset = &v.Receipt.Offset
 		}
-		p.json(line)
+		p.print("%s", jsonLine(line))
 		return
 	}
 	place := v.Receipt.Topic
 	if place != "" && v.Receipt.Offset >= 0 {
 		place = fmt.Sprintf("%s/%d/%d", v.Receipt.Topic, v.Receipt.Partition, v.Receipt.Offset)
 	}
-	var why string
-	switch {
-	case len(v.Violations) > 0:
-		first := v.Violations[0]
-		why = fmt.Sprintf("%s: %s: expected %s, got %s", first.Pointer, first.Keyword, first.Expected, first.Actual)
-	case v.Detail != "":
-		why = v.Detail
+	why := explain(devkit.Answer{Detail: v.Detail, Violations: violationsOf(v)})
+	if why != "" {
+		why = "  " + printable(why)
 	}
-	p.print("%s  %d %-16s %-20s %-14s %-32s %7.1f ms  %s\n", time.Now().Format("15:04:05.000"), v.Reason.Status(), v.Reason,
-		cmp.Or(printable(v.Event.Type), "-"), cmp.Or(printable(v.Event.Contact), "-"), place, ms, printable(why))
+	p.print("%s  %d %-18s %-20s %-14s %-30s %7.1f ms%s\n", time.Now().Format("15:04:05.000"), v.Reason.Status(), v.Reason,
+		cmp.Or(printable(v.Event.Type), "-"), cmp.Or(printable(v.Event.Contact), "-"), cmp.Or(place, "-"), ms, why)
 }
 
-func (p *devPrinter) json(v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		p.print("{\"event\":\"error\",\"detail\":%q}\n", err)
-		return
+// violationsOf gives the violations the form in which a sender sees them.
+func violationsOf(v *gateway.Verdict) []devkit.Violation {
+	var seen []devkit.Violation
+	for _, found := range v.Violations {
+		seen = append(seen, devkit.Violation(found))
 	}
-	p.print("%s\n", b)
+	return seen
+}
+
+// jsonLine is v as one line.
+func jsonLine(v any) string {
+	var b strings.Builder
+	if err := printJSON(&b, v); err != nil {
+		return fmt.Sprintf("{\"event\":\"error\",\"detail\":%q}\n", err)
+	}
+	return b.String()
 }
 
 // print writes one line, or keeps it until the addresses were printed.

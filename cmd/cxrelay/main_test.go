@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -21,27 +20,6 @@ import (
 // TestMain lets the stories run this test binary as "cxrelay".
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"cxrelay": main})
-}
-
-// TestStories runs the scripts in testdata. Each one has a relay of its own,
-// a stub, at $RELAY, and an address where nobody listens at $NOBODY.
-func TestStories(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
-		RequireExplicitExec: true,
-		RequireUniqueNames:  true,
-		Setup: func(env *testscript.Env) error {
-			stub := httptest.NewServer(&stubRelay{secret: "dev-secret", tries: map[string]int{}})
-			env.Defer(stub.Close)
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				return err
-			}
-			env.Setenv("RELAY", stub.URL)
-			env.Setenv("NOBODY", "http://"+ln.Addr().String())
-			return ln.Close()
-		},
-	})
 }
 
 // stubRelay answers as the relay's contract says. It checks signatures with

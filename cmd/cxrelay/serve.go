@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -30,10 +32,14 @@ Kafka and the registry may be away at the start: events are answered 503 until
 they are there. A second signal ends the program at once.`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" && cmd.Flags().Changed("config") {
+				return usageError("--config is empty: name the file, or leave the flag out")
+			}
 			log, level, err := logging.logger(cmd)
 			if err != nil {
 				return err
 			}
+			outliveReaders()
 			cfg, err := loadConfig(config.Source{File: file, Env: os.Environ()}, log)
 			if err != nil {
 				return err
@@ -50,17 +56,38 @@ they are there. A second signal ends the program at once.`,
 	return cmd
 }
 
+// outliveReaders keeps the process alive when nobody reads its output any
+// more: Go ends a program that writes to a broken pipe on stdout or stderr.
+// A log shipper that was restarted must not take the relay along.
+func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }
+
 // loadConfig reads the configuration, says its warnings, and refuses with
 // every fault at once.
 func loadConfig(src config.Source, log *slog.Logger) (*config.Config, error) {
-	cfg, problems, err := config.Load(src)
+	cfg, warnings, err := config.Load(src)
+	for _, p := range warnings {
+		log.Warn("configuration warning", warningAttrs(p)...)
+	}
 	if err != nil {
 		return nil, &exitError{code: exitConfig, err: fmt.Errorf("the configuration cannot be used:\n\n%w", err)}
 	}
-	for _, p := range problems {
-		log.Warn("configuration: "+p.Message, slog.String("file", p.File), slog.Int("line", p.Line), slog.String("key", p.Path), slog.String("remedy", p.Hint))
-	}
 	return cfg, nil
+}
+
+// warningAttrs say where a warning came from, what it is and what to do.
+func warningAttrs(p config.Problem) []any {
+	var attrs []any
+	if p.Line > 0 {
+		attrs = append(attrs, slog.String("file", p.File), slog.Int("line", p.Line), slog.Int("column", p.Column))
+	}
+	for _, a := range []slog.Attr{
+		slog.String("variable", p.Env), slog.String("key", p.Path), slog.String("problem", p.Message), slog.String("remedy", p.Hint),
+	} {
+		if a.Value.String() != "" {
+			attrs = append(attrs, a)
+		}
+	}
+	return attrs
 }
 
 // explainStart adds the remedy to an error of app.New.

@@ -67,6 +67,7 @@ type App struct {
 	metrics   *prometheus.Registry
 	ledger    *gateway.Ledger
 	budget    *gateway.Budget
+	registry  *schema.Client
 	schemas   *schema.Cache
 	kafka     *kafka.Client
 	deliverer *deliver.Deliverer
@@ -102,7 +103,7 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 
-	client, err := schema.NewClient(schema.ClientOptions{
+	a.registry, err = schema.NewClient(schema.ClientOptions{
 		URLs: cfg.Schema.Registry.URLs, Username: cfg.Schema.Registry.Username,
 		Password: string(cfg.Schema.Registry.Password.Bytes()), BearerToken: string(cfg.Schema.Registry.Token.Bytes()),
 		UserAgent: "cxrelay/" + o.Build.Version, Transport: o.Network.Registry, Log: o.Log, Registerer: a.metrics,
@@ -110,8 +111,9 @@ func New(o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("schema registry: %w", err)
 	}
+	undo = append(undo, a.registry.Close)
 	a.schemas, err = schema.NewCache(schema.CacheOptions{
-		Source: client, Subjects: subjectsOf(cfg.Routes), Compile: schema.ByType(map[string]schema.Compiler{"JSON": jsonschema.Compile}),
+		Source: a.registry, Subjects: subjectsOf(cfg.Routes), Compile: schema.ByType(map[string]schema.Compiler{"JSON": jsonschema.Compile}),
 		Log: o.Log, Registerer: a.metrics,
 	})
 	if err != nil {

@@ -103,8 +103,8 @@ func (r *readiness) sayKafka(up bool) {
 func (r *readiness) sayReady(now admin.Readiness) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.was != nil && *r.was == now.Ready {
-		return
+	if r.draining || r.was != nil && *r.was == now.Ready {
+		return // stopping is said by stop
 	}
 	if r.was == nil && !now.Ready {
 		return // starting; sayMissing speaks if that takes long

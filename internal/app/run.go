@@ -74,6 +74,7 @@ func (a *App) stop(stopWatch func()) error {
 	}
 	left := a.deliverer.Pending()
 	a.kafka.Close()
+	a.registry.Close()
 	s := a.ledger.Snapshot()
 	a.log.Info("cxrelay stopped", slog.Duration("took", time.Since(began)), slog.Int("records_left", left),
 		slog.Int64("requests_left", s.InFlight), slog.Uint64("received", s.Received), slog.Uint64("acked", s.Acked))

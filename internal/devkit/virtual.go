@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"syscall"
 
@@ -49,10 +50,9 @@ func NewVirtualKafka(brokers int, opts ...kfake.Opt) (*VirtualKafka, error) {
 		return nil, fmt.Errorf("kfake: %w", err)
 	}
 	v.Cluster = c
-	c.Control(func(req kmsg.Request) (kmsg.Response, error, bool) { // answers nothing: it looks and waits
+	c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		v.check(req)
-		v.hang()
-		return nil, nil, false
+		return nil, nil, false // it only looks
 	})
 	return v, nil
 }
@@ -95,17 +95,48 @@ func (v *VirtualKafka) Produced() (requests int, wrong []string) {
 	return v.seen, append([]string(nil), v.wrong...)
 }
 
-// hang holds the requests that reach a hung node until it goes on.
-func (v *VirtualKafka) hang() {
-	v.mu.Lock()
-	wait := v.hung[v.Cluster.CurrentNode()]
-	v.mu.Unlock()
-	if wait != nil {
-		v.Cluster.SleepControl(func() { <-wait })
+// splice puts an in-memory wire between a client and a broker that takes what
+// is written to it at once, as the buffers of a TCP connection do, and passes
+// nothing on while the broker hangs.
+func (v *VirtualKafka) splice(broker net.Conn, node int32) net.Conn {
+	client, far := net.Pipe()
+	go v.pass(broker, far, node)
+	go v.pass(far, broker, node)
+	return client
+}
+
+// pass copies src to dst until src ends.
+func (v *VirtualKafka) pass(dst, src net.Conn, node int32) {
+	wire := make(chan []byte, 1024)
+	go func() {
+		for chunk := range wire {
+			v.mu.Lock()
+			wait := v.hung[node]
+			v.mu.Unlock()
+			if wait != nil {
+				<-wait
+			}
+			if _, err := dst.Write(chunk); err != nil {
+				_ = src.Close() // the other end is gone: nobody will read the rest
+			}
+		}
+		_ = dst.Close()
+	}()
+	defer close(wire)
+	for {
+		chunk := make([]byte, 16<<10)
+		n, err := src.Read(chunk)
+		if n > 0 {
+			wire <- chunk[:n]
+		}
+		if err != nil {
+			return
+		}
 	}
 }
 
-// Hang makes a node take requests and answer none, until Heal.
+// Hang makes a node take bytes and answer none, as a process that was stopped
+// with SIGSTOP does, until Heal.
 func (v *VirtualKafka) Hang(node int32) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -153,6 +184,15 @@ func (v *VirtualKafka) Dial(ctx context.Context, network, host string) (net.Conn
 	case err != nil:
 		return nil, refused
 	}
+	_, port, err := net.SplitHostPort(host)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, err
+	}
+	c = v.splice(c, int32(n-virtualPort)) //nolint:gosec // a port
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.conns[c] = struct{}{}
