@@ -108,7 +108,7 @@ func runDev(cmd *cobra.Command, f devFlags, logging logFlags) error {
 	if err != nil {
 		return explainDev(err)
 	}
-	return serveDev(cmd.Context(), relay, func() {
+	return serveDev(cmd.Context(), relay, out.end, func() {
 		out.ready(readyFacts{
 			Event: "ready", Webhook: "http://" + relay.WebhookAddr() + cfg.Sources[0].Path, Kafka: broker.Addr(),
 			Registry: registry.URL(), Admin: "http://" + relay.AdminAddr(), Secret: f.secret,
@@ -122,8 +122,8 @@ func devTopics() []string {
 }
 
 // serveDev runs the relay until ctx ends, and calls ready, once, when events
-// are accepted. It returns when the relay has stopped.
-func serveDev(ctx context.Context, relay *app.App, ready func()) error {
+// are accepted, and then end when the relay has stopped.
+func serveDev(ctx context.Context, relay *app.App, end, ready func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
@@ -143,6 +143,7 @@ func serveDev(ctx context.Context, relay *app.App, ready func()) error {
 		case <-look.C:
 			if relay.Readiness().Ready {
 				ready()
+				defer end()
 				return <-done
 			}
 		}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cxrelay/cxrelay/internal/devkit"
@@ -14,18 +14,25 @@ import (
 )
 
 // devPrinter writes what `cxrelay dev` has to say to stdout: first the
-// addresses, then one line for every event that is answered.
+// addresses, then one line for every event that is answered. Lines are queued,
+// because a reader that pauses must not hold up answers; when the queue is
+// full, lines are left out and counted.
 type devPrinter struct {
-	format format
-
-	mu      sync.Mutex
+	format  format
 	out     io.Writer
-	started bool     // ready was printed
-	early   []string // what was to be printed before
+	lines   chan string
+	left    atomic.Int64  // lines left out
+	ended   chan struct{} // closed by end
+	written chan struct{} // closed when the last line was written
 }
 
+const (
+	devQueue = 10_000          // lines
+	devFlush = 2 * time.Second // for the lines that are left at the end
+)
+
 func newDevPrinter(out io.Writer, format format) *devPrinter {
-	return &devPrinter{out: out, format: format}
+	return &devPrinter{out: out, format: format, lines: make(chan string, devQueue), ended: make(chan struct{}), written: make(chan struct{})}
 }
 
 // readyFacts is the first line of --format json.
@@ -40,23 +47,26 @@ type readyFacts struct {
 
 const sampleBody = `{"eventId":"hello-1","actionType":"CALL_DISCONNECTED","contactId":"698423177015","agentId":40117823,"note":"sent with curl"}`
 
+// ready prints the addresses and has the lines of events follow.
 func (p *devPrinter) ready(f readyFacts) {
-	defer p.start()
+	go p.write(p.banner(f))
+}
+
+// banner is what is printed first.
+func (p *devPrinter) banner(f readyFacts) string {
 	if p.format == formatJSON {
-		p.first("%s", jsonLine(f))
-		return
+		return jsonLine(f)
 	}
 	scheme, _ := signature.Preset("cxone")
 	fields, err := signature.Sign(scheme, signature.Secret{ID: "dev", Value: []byte(f.Secret)}, []byte(sampleBody), time.Now(), "")
 	if err != nil {
-		p.first("%v\n", err)
-		return
+		return err.Error() + "\n"
 	}
 	var headers strings.Builder
 	for _, h := range fields {
 		fmt.Fprintf(&headers, " -H '%s: %s'", h.Name, h.Value)
 	}
-	p.first(`cxrelay dev: nothing leaves this machine, all data is in memory
+	return fmt.Sprintf(`cxrelay dev: nothing leaves this machine, all data is in memory
 
   webhook   %s
   secret    %s
@@ -140,31 +150,55 @@ func jsonLine(v any) string {
 	return b.String()
 }
 
-// print writes one line, or keeps it until the addresses were printed.
+// print queues one line.
 func (p *devPrinter) print(line string, args ...any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.started {
-		p.early = append(p.early, fmt.Sprintf(line, args...))
-		return
+	select {
+	case p.lines <- fmt.Sprintf(line, args...):
+	default:
+		p.left.Add(1)
 	}
-	_, _ = fmt.Fprintf(p.out, line, args...) // a closed stdout must not end the relay
 }
 
-// first writes what comes before every line of print.
-func (p *devPrinter) first(line string, args ...any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, _ = fmt.Fprintf(p.out, line, args...)
+// write prints first and then every line, until end.
+func (p *devPrinter) write(first string) {
+	defer close(p.written)
+	_, _ = io.WriteString(p.out, first) // a closed stdout must not end the relay
+	for {
+		select {
+		case line := <-p.lines:
+			p.put(line)
+			continue
+		default:
+		}
+		select {
+		case line := <-p.lines:
+			p.put(line)
+		case <-p.ended:
+			return
+		}
+	}
 }
 
-// start lets print write, beginning with what it has kept.
-func (p *devPrinter) start() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.started = true
-	for _, line := range p.early {
-		_, _ = io.WriteString(p.out, line)
+func (p *devPrinter) put(line string) {
+	_, _ = io.WriteString(p.out, line)
+	if n := p.left.Swap(0); n > 0 {
+		_, _ = io.WriteString(p.out, p.leftOut(n))
 	}
-	p.early = nil
+}
+
+func (p *devPrinter) leftOut(n int64) string {
+	if p.format == formatJSON {
+		return jsonLine(map[string]any{"event": "left_out", "lines": n})
+	}
+	return fmt.Sprintf("(%d lines left out: stdout was not read)\n", n)
+}
+
+// end waits for the lines that are queued, but not for a reader that has
+// stopped reading.
+func (p *devPrinter) end() {
+	close(p.ended)
+	select {
+	case <-p.written:
+	case <-time.After(devFlush):
+	}
 }
