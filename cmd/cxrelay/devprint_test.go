@@ -9,13 +9,13 @@ import (
 
 // paused is a writer that takes nothing until it is let go.
 type paused struct {
-	strings.Builder
+	got strings.Builder
 	let chan struct{}
 }
 
 func (p *paused) Write(b []byte) (int, error) {
 	<-p.let
-	return p.Builder.Write(b)
+	return p.got.Write(b)
 }
 
 // TestPausedReader: a reader that pauses holds up no answer; what does not fit
@@ -31,7 +31,7 @@ func TestPausedReader(t *testing.T) {
 		}
 		close(out.let)
 		p.end()
-		got := out.String()
+		got := out.got.String()
 		if !strings.HasPrefix(got, "cxrelay dev:") || !strings.Contains(got, fmt.Sprintf("line %d\n", devQueue-1)) || !strings.Contains(got, "(3 lines left out") {
 			t.Errorf("%d bytes, ends with %q", len(got), got[max(0, len(got)-200):])
 		}
