@@ -117,6 +117,7 @@ func (a *App) registerOwn() error {
 	for _, c := range []prometheus.Collector{
 		gauge("cxrelay_body_bytes_in_flight", "Bytes of request bodies held, from arrival to acknowledgement or refusal.", nil, func() float64 { return float64(a.budget.Used()) }),
 		gauge("cxrelay_body_bytes_in_flight_limit", "Bound on cxrelay_body_bytes_in_flight (limits.in_flight_bytes).", nil, func() float64 { return float64(limits.InFlightBytes) }),
+		gauge("cxrelay_record_bytes_in_flight_limit", "Bound on cxrelay_record_bytes_in_flight (limits.in_flight_bytes).", nil, func() float64 { return float64(limits.InFlightBytes) }),
 		gauge("cxrelay_records_pending_limit", "Bound on cxrelay_records_pending (limits.in_flight_records).", nil, func() float64 { return float64(limits.InFlightRecords) }),
 		gauge("cxrelay_oldest_unacked_limit_seconds", "Bound on cxrelay_oldest_unacked_seconds, per partition (limits.oldest_unacked).", nil, func() float64 { return limits.OldestUnacked.Seconds() }),
 		gauge("cxrelay_ready", "1 while /-/ready answers 200, else 0.", nil, func() float64 { return up(a.ready.Readiness().Ready) }),

@@ -69,6 +69,7 @@ func (l *logBuffer) String() string {
 type registry struct {
 	mu       sync.Mutex
 	handle   http.HandlerFunc // nil: the schema
+	padding  int64            // bytes that follow what handle writes
 	schema   string
 	version  int
 	requests int
@@ -77,7 +78,7 @@ type registry struct {
 func (r *registry) RoundTrip(req *http.Request) (*http.Response, error) {
 	r.mu.Lock()
 	r.requests++
-	handle, schema, version := r.handle, r.schema, r.version
+	handle, padding, schema, version := r.handle, r.padding, r.schema, r.version
 	r.mu.Unlock()
 	w := httptest.NewRecorder()
 	if handle != nil {
@@ -90,7 +91,18 @@ func (r *registry) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp := w.Result()
 	resp.Request = req
+	if padding > 0 {
+		resp.Body = io.NopCloser(io.MultiReader(resp.Body, io.LimitReader(zeros{}, padding)))
+	}
 	return resp, nil
+}
+
+// zeros reads as zero bytes without end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 func (r *registry) set(change func(*registry)) {
@@ -106,6 +118,7 @@ type worldOptions struct {
 	away      bool   // brokers refuse at the start
 	file      string // a configuration file; "" for none
 	registry  http.HandlerFunc
+	padding   int64 // of the registry's answers
 }
 
 func newWorld(t *testing.T, o worldOptions) *world {
@@ -123,7 +136,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	if o.away {
 		cluster.Cut()
 	}
-	w := &world{t: t, kafka: cluster, log: &logBuffer{}, registry: &registry{version: 1, schema: devkit.DevSchema, handle: o.registry}}
+	w := &world{t: t, kafka: cluster, log: &logBuffer{}, registry: &registry{version: 1, schema: devkit.DevSchema, handle: o.registry, padding: o.padding}}
 	overrides := map[string]string{
 		"listen.address": "127.0.0.1:8080", "admin.address": "127.0.0.1:9640", "instance": "test",
 		"kafka.brokers": strings.Join(cluster.Brokers, ","), "schema.registry.urls": "http://registry.test",
@@ -157,6 +170,8 @@ func newWorld(t *testing.T, o worldOptions) *world {
 		cancel()
 		err := <-done
 		transport.CloseIdleConnections()
+		cluster.Heal()
+		synctest.Wait() // a request that still hangs would hold the cluster's lock for good
 		cluster.Close()
 		synctest.Wait()
 		return err
