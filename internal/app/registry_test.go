@@ -104,7 +104,7 @@ func TestRegistryFails(t *testing.T) {
 				defer w.end()
 				w.untilReady()
 				outage := 2 * time.Minute
-				if name == "500" || name == "hang" || name == "429" {
+				if name == "500" || name == "hang" {
 					outage = 5 * time.Minute
 				}
 				began := time.Now()
@@ -146,8 +146,8 @@ func TestRegistryFailsAtStart(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, worldOptions{registry: f.handle, padding: f.padding})
 				defer w.end()
-				wait := w.load(4, 5*time.Second, time.Now().Add(70*time.Second))
-				time.Sleep(time.Minute)
+				wait := w.load(4, 5*time.Second, time.Now().Add(30*time.Second))
+				time.Sleep(20 * time.Second)
 				if r := w.app.Readiness(); r.Ready || len(r.Missing) != 1 || !strings.HasPrefix(r.Missing[0], "schema registry: ") {
 					t.Errorf("%+v", r)
 				}

@@ -28,7 +28,7 @@ func newLedgerCollector(l *Ledger, names []string) *ledgerCollector {
 		inFlight:    desc("cxrelay_events_in_flight", "Requests not answered yet."),
 		produced:    desc("cxrelay_records_produced_total", "Records handed to the Kafka client; equals acked plus failed plus pending."),
 		acked:       desc("cxrelay_records_acked_total", "Records acknowledged by all in-sync replicas; equals events accepted plus late acks."),
-		failed:      desc("cxrelay_records_failed_total", "Records refused for good after they were produced."),
+		failed:      desc("cxrelay_records_failed_total", "Records given up after they were produced: no acknowledgement will come."),
 		pending:     desc("cxrelay_records_pending", "Records produced and neither acknowledged nor failed yet."),
 		lateAck:     desc("cxrelay_late_acks_total", "Records acknowledged after their event was answered delivery_timeout."),
 		seedPending: desc("cxone_kafka_producer_pending", "Number of messages pending delivery in the Kafka producer."),
