@@ -112,6 +112,9 @@ func (t *topic) remedy(seen kafka.Topic) string {
 	if seen.Err == nil {
 		return fmt.Sprintf("set kafka.partitions for %s to %d, or give the topic its partitions back", t.name, seen.Partitions)
 	}
+	if remedy := seen.Remedy(); remedy != "" {
+		return remedy
+	}
 	n := t.pinned.Load()
 	if n == 0 {
 		n = max(t.pin, 8)

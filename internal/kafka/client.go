@@ -11,12 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/cxrelay/cxrelay/internal/event"
@@ -46,31 +45,46 @@ type Options struct {
 	MaxRecords int
 	MaxBytes   int
 
-	Log  *slog.Logger
-	Dial func(ctx context.Context, network, host string) (net.Conn, error) // nil: TCP
+	Security Security
+	Log      *slog.Logger
+	Dial     DialFunc // below TLS; nil: TCP
 }
 
 // Client produces records and watches topics. Safe for concurrent use.
 type Client struct {
 	opts    Options
 	kgo     *kgo.Client
-	admin   *kadm.Client
+	edge    *edge
+	refused atomic.Bool  // edge has a trouble of the cluster, that an ack ends
 	contact atomic.Int64 // unix nanoseconds of the last answer of any broker
 	purge   chan string  // topics to forget and look at again
 	kick    chan struct{}
 
+	mayProduce bool // belongs to Run; see permitted
+
 	mu     sync.Mutex
 	topics map[string]Topic
+	denied map[string]denial // topics that an ACL keeps us from writing to
 }
 
-// New returns a client. It does no I/O: an unreachable cluster shows in Run.
-// The caller closes it.
+// New returns a client. It does no I/O: an unreachable cluster shows in Run,
+// and so do credentials that brokers refuse. The caller closes it.
 func New(o Options) (*Client, error) {
 	c := &Client{
 		opts:   o,
+		edge:   newEdge(o.Log, o.Security),
 		purge:  make(chan string, len(o.Topics)+1),
 		kick:   make(chan struct{}, 1),
 		topics: make(map[string]Topic, len(o.Topics)),
+		denied: make(map[string]denial),
+	}
+	dial, err := o.Security.dialer(o.Dial)
+	if err != nil {
+		return nil, fmt.Errorf("kafka client: %w", err)
+	}
+	mechanism, err := o.Security.SASL.mechanism(c.edge.token)
+	if err != nil {
+		return nil, fmt.Errorf("kafka client: %w", err)
 	}
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(o.Brokers...),
@@ -85,21 +99,22 @@ func New(o Options) (*Client, error) {
 		kgo.MetadataMinAge(metadataMinAge),
 		kgo.MetadataMaxAge(time.Minute),
 		kgo.AlwaysRetryEOF(),
-		kgo.DialTimeout(dialTimeout),
+		kgo.Dialer(c.edge.guard(dial)),
+		kgo.WithHooks(c.edge),
 		kgo.RequestTimeoutOverhead(requestOverhead),
 		kgo.ProduceRequestTimeout(produceTimeout),
 		kgo.ConnIdleTimeout(connIdle),
 		kgo.UnknownTopicRetries(unknownRetries),
 		kgo.WithLogger(newLogger(o.Log)),
 	}
-	if o.Dial != nil {
-		opts = append(opts, kgo.Dialer(o.Dial))
+	if mechanism != nil {
+		opts = append(opts, kgo.SASL(mechanism))
 	}
 	cl, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
-	c.kgo, c.admin = cl, kadm.NewClient(cl)
+	c.kgo = cl
 	return c, nil
 }
 
@@ -125,6 +140,10 @@ func (c *Client) Produce(rec *event.Record, partition int32, settle func(offset 
 			return
 		}
 		c.contact.Store(time.Now().UnixNano())
+		if c.refused.Load() {
+			c.refused.Store(false)
+			c.edge.clear(ofCluster)
+		}
 		settle(r.Offset, nil)
 	})
 }
@@ -139,6 +158,13 @@ type outgoing struct {
 // at again where it concerns the topic.
 func (c *Client) explain(topic string, err error) error {
 	kind := classify(err)
+	switch {
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		c.deny(topic, err)
+	case errors.Is(err, kerr.ClusterAuthorizationFailed):
+		c.refused.Store(true)
+		c.edge.note(ofCluster, err)
+	}
 	if kind == nil {
 		kind = event.ErrKafkaUnavailable
 		if c.forgetting(topic) {
@@ -158,6 +184,10 @@ func (c *Client) Contact() time.Time {
 	}
 	return time.Time{}
 }
+
+// Problems returns what keeps the client from brokers, or from what it wants
+// of them, one entry for each kind of fault, the oldest first.
+func (c *Client) Problems() []Problem { return c.edge.problems() }
 
 // Flush waits until every produced record is settled, or until ctx ends.
 func (c *Client) Flush(ctx context.Context) error {

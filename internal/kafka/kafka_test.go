@@ -47,7 +47,13 @@ func newRig(t *testing.T, brokers int, topics ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	r.run()
+	return r
+}
+
+// run starts the watch; stop ends it, the client and the cluster.
+func (r *rig) run() {
+	ctx, cancel := context.WithCancel(r.t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		_ = r.Run(ctx, func(topic kafka.Topic) {
@@ -60,9 +66,8 @@ func newRig(t *testing.T, brokers int, topics ...string) *rig {
 		cancel()
 		r.Close()
 		wg.Wait()
-		cluster.Close()
+		r.cluster.Close()
 	}
-	return r
 }
 
 func (r *rig) topic(name string) (kafka.Topic, bool) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,6 +22,7 @@ const (
 	pingEvery    = time.Second      // health while no acks come in
 	pingTimeout  = 2 * time.Second
 	adminTimeout = 5 * time.Second
+	denialTrial  = 30 * time.Second // after a denied write, where the broker does not tell what is allowed
 )
 
 // defaultMaxMessageBytes is Kafka's own default of max.message.bytes, taken
@@ -91,21 +93,30 @@ func (c *Client) ping(ctx context.Context) {
 
 // look asks for the state of all routed topics, reports changes, and says
 // whether every topic is usable.
-func (c *Client) look(ctx context.Context, onTopic func(Topic)) (good bool) {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+func (c *Client) look(parent context.Context, onTopic func(Topic)) (good bool) {
+	ctx, cancel := context.WithTimeout(parent, adminTimeout)
 	defer cancel()
-	details, err := c.admin.ListTopics(ctx, c.opts.Topics...)
+	details, err := c.metadata(ctx)
 	if err != nil {
 		if ctx.Err() == nil || unreachable(err) {
 			c.opts.Log.Debug("topics not visible", slog.Any("cause", err))
 		}
+		c.whyNot(parent)
 		return false
 	}
+	c.edge.clear(ofLook)
 	c.contact.Store(time.Now().UnixNano())
+	if !c.permitted(ctx) {
+		return false
+	}
 	limits := c.maxMessageBytes(ctx)
+	c.reviewDenials(details)
 	good = true
 	for _, name := range c.opts.Topics {
 		t := topicOf(name, details[name])
+		if t.Err == nil {
+			t.Err = c.denial(name)
+		}
 		t.MaxMessageBytes = defaultMaxMessageBytes
 		if limit, ok := limits[name]; ok {
 			t.MaxMessageBytes = limit
@@ -116,9 +127,53 @@ func (c *Client) look(ctx context.Context, onTopic func(Topic)) (good bool) {
 	return good
 }
 
-func topicOf(name string, d kadm.TopicDetail) Topic {
-	t := Topic{Name: name, ID: d.ID, Partitions: int32(len(d.Partitions))} //nolint:gosec // Kafka counts partitions in 32 bits
-	switch err := d.Err; {
+// whyNot finds out why requests fail where connections work: a listener that
+// wants SASL hangs up on what comes first. The request that failed was tried
+// again and again, and tells only that its time is over.
+func (c *Client) whyNot(ctx context.Context) {
+	if slices.ContainsFunc(c.edge.problems(), func(p Problem) bool { return !p.Notice }) {
+		return // known already
+	}
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{} // of none; nil would be of all
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	for _, b := range c.kgo.SeedBrokers() {
+		if _, err := b.Request(ctx, req); err != nil && ctx.Err() == nil {
+			c.edge.note(ofLook, &attempt{with: &c.opts.Security, err: err})
+			return
+		}
+	}
+}
+
+// metadata asks for the routed topics. kadm would do, but for one thing: there
+// a topic that an ACL denies fails the answer for all the others.
+func (c *Client) metadata(ctx context.Context) (map[string]kmsg.MetadataResponseTopic, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.AllowAutoTopicCreation = false
+	req.IncludeTopicAuthorizedOperations = true // see reviewDenials
+	req.Topics = make([]kmsg.MetadataRequestTopic, 0, len(c.opts.Topics))
+	for _, name := range c.opts.Topics {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(name)
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := req.RequestWith(ctx, c.kgo)
+	if err != nil {
+		return nil, err
+	}
+	topics := make(map[string]kmsg.MetadataResponseTopic, len(resp.Topics))
+	for _, t := range resp.Topics {
+		if t.Topic != nil {
+			topics[*t.Topic] = t
+		}
+	}
+	return topics, nil
+}
+
+func topicOf(name string, d kmsg.MetadataResponseTopic) Topic {
+	t := Topic{Name: name, ID: d.TopicID, Partitions: int32(len(d.Partitions))} //nolint:gosec // Kafka counts partitions in 32 bits
+	switch err := kerr.ErrorForCode(d.ErrorCode); {
 	case err != nil:
 		t.Err = fmt.Errorf("%w: %w", event.ErrTopicUnavailable, err)
 	case t.Partitions == 0:
@@ -155,22 +210,34 @@ func same(a, b Topic) bool {
 // maxMessageBytes asks for the topics' max.message.bytes. What is not visible
 // is missing from the answer: an ACL that hides it is not a fault.
 func (c *Client) maxMessageBytes(ctx context.Context) map[string]int32 {
-	limits := make(map[string]int32)
-	configs, err := c.admin.DescribeTopicConfigs(ctx, c.opts.Topics...)
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	for _, name := range c.opts.Topics {
+		r := kmsg.NewDescribeConfigsRequestResource()
+		r.ResourceType, r.ResourceName, r.ConfigNames = kmsg.ConfigResourceTypeTopic, name, []string{"max.message.bytes"}
+		req.Resources = append(req.Resources, r)
+	}
+	resp, err := req.RequestWith(ctx, c.kgo)
 	if err != nil {
 		c.opts.Log.Debug("topic settings not visible", slog.Any("cause", err))
-		return limits
+		return nil
 	}
-	for _, rc := range configs {
-		for _, cfg := range rc.Configs {
-			if cfg.Key != "max.message.bytes" || cfg.Value == nil {
+	limits := make(map[string]int32)
+	var hidden []string
+	for _, r := range resp.Resources {
+		if r.ErrorCode == kerr.TopicAuthorizationFailed.Code {
+			hidden = append(hidden, r.ResourceName)
+		}
+		for _, cfg := range r.Configs {
+			if cfg.Name != "max.message.bytes" || cfg.Value == nil {
 				continue
 			}
 			if n, err := strconv.ParseInt(*cfg.Value, 10, 32); err == nil {
-				limits[rc.Name] = int32(n)
+				limits[r.ResourceName] = int32(n)
 			}
 		}
 	}
+	slices.Sort(hidden)
+	c.edge.hidden(hidden)
 	return limits
 }
 
