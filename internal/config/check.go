@@ -150,6 +150,7 @@ func (ld *loader) checkKafka() {
 			ld.fault(element("kafka.brokers", i), quote(b)+" is no broker (examples: kafka:9092, 10.0.0.1:9092)", "")
 		}
 	}
+	ld.checkKafkaSecurity()
 	for _, topic := range slices.Sorted(maps.Keys(k.Partitions)) {
 		routed := func(r route.Route) bool { return r.Topic == topic }
 		if !slices.ContainsFunc(ld.cfg.Routes, routed) {

@@ -91,6 +91,8 @@ type Registry struct {
 // Kafka is how the cluster is reached and how keys become partitions.
 type Kafka struct {
 	Brokers     []string // host:port, at least one
+	SASL        SASL
+	TLS         ClientTLS
 	Partitioner Partitioner
 	Partitions  map[string]int32 // pinned counts by topic; may be nil
 }

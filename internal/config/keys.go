@@ -69,6 +69,8 @@ func (c *Config) keys() object {
 		}},
 		{"kafka", object{
 			{"brokers", texts(&c.Kafka.Brokers)},
+			{"sasl", c.Kafka.SASL.keys()},
+			{"tls", c.Kafka.TLS.keys()},
 			{"partitioner", parsed(&c.Kafka.Partitioner, parsePartitioner)},
 			{"partitions", &dict{set: c.Kafka.pin}},
 		}},
@@ -316,7 +318,7 @@ func foreign(name string) string {
 	case "schema.registry.url":
 		return "this is schema.registry.urls here, a list"
 	default:
-		return ""
+		return foreignSecurity(strings.ToLower(name))
 	}
 }
 
