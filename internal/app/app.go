@@ -122,7 +122,7 @@ func New(o Options) (_ *App, err error) {
 	a.kafka, err = kafka.New(kafka.Options{
 		Brokers: cfg.Kafka.Brokers, Topics: topics, ClientID: "cxrelay-" + a.instance,
 		MaxRecords: 2 * cfg.Limits.InFlightRecords, MaxBytes: 2 * int(cfg.Limits.InFlightBytes),
-		Log: o.Log, Dial: o.Network.DialKafka,
+		Security: securityOf(&cfg.Kafka), Log: o.Log, Dial: o.Network.DialKafka,
 	})
 	if err != nil {
 		return nil, err
