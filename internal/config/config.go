@@ -95,6 +95,7 @@ type Kafka struct {
 	TLS         ClientTLS
 	Partitioner Partitioner
 	Partitions  map[string]int32 // pinned counts by topic; may be nil
+	Strict      bool             // what the inspection at the start warns of refuses the start
 }
 
 // Limits are the relay-wide bounds.

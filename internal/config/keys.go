@@ -73,6 +73,7 @@ func (c *Config) keys() object {
 			{"tls", c.Kafka.TLS.keys()},
 			{"partitioner", parsed(&c.Kafka.Partitioner, parsePartitioner)},
 			{"partitions", &dict{set: c.Kafka.pin}},
+			{"strict", parsed(&c.Kafka.Strict, parseBool)},
 		}},
 		{"limits", object{
 			{"body", parsed(&c.Limits.Body, ParseSize)},
