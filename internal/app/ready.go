@@ -166,6 +166,9 @@ func (r *readiness) Readiness() admin.Readiness {
 	for _, fault := range faultsOf(r.a.kafka.Problems()) {
 		say("kafka: %s", fault)
 	}
+	if r.a.inspection.holds() {
+		miss("kafka: the inspection at the start has not passed yet, which kafka.strict demands")
+	}
 	known := false
 	for _, t := range r.a.deliverer.Status() {
 		known = known || t.Partitions > 0

@@ -28,7 +28,8 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	start("schema cache", a.schemas.Run)
-	start("kafka", func(ctx context.Context) error { return a.kafka.Run(ctx, a.deliverer.TopicChanged) })
+	start("kafka", func(ctx context.Context) error { return a.kafka.Run(ctx, a.inspection.topicChanged) })
+	start("inspection", a.inspection.run)
 	start("gateway", a.gateway.Run)
 	start("readiness", a.ready.run)
 	start("admin", a.admin.Run)

@@ -48,6 +48,9 @@ type kafkaStatus struct {
 	Security    string        `json:"security"`
 	Problems    []problem     `json:"problems"`
 	Topics      []topicStatus `json:"topics"`
+
+	// Findings of the look at the start; empty until then.
+	Findings []findingStatus `json:"findings"`
 }
 
 // problem is one kind of fault that keeps the relay from brokers.
@@ -86,7 +89,7 @@ func (a *App) status() status {
 		Ready: ready.Ready, Missing: ready.Missing, Degraded: ready.Degraded,
 		Events:   eventStatus{Received: books.Received, InFlight: books.InFlight, Answers: map[string]uint64{}},
 		Records:  recordStatus{Produced: books.Produced, Acked: books.Acked, Failed: books.Failed, Pending: books.Pending, LateAcks: books.LateAcks},
-		Kafka:    kafkaStatus{Brokers: a.opts.Config.Kafka.Brokers, LastContact: a.kafka.Contact(), Security: a.opts.Config.Kafka.Security(), Problems: problemsOf(a.kafka.Problems())},
+		Kafka:    kafkaStatus{Brokers: a.opts.Config.Kafka.Brokers, LastContact: a.kafka.Contact(), Security: a.opts.Config.Kafka.Security(), Problems: problemsOf(a.kafka.Problems()), Findings: findingsOf(a.inspection.found())},
 		Subjects: a.schemas.Subjects(), BodyBytes: a.budget.Used(),
 	}
 	for _, row := range books.Events {
