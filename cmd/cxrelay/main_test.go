@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -37,6 +38,14 @@ func TestStories(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			if strings.HasPrefix(filepath.Base(env.WorkDir), "script-check") {
+				n, err := newNeighbours(t.Context())
+				if err != nil {
+					return err
+				}
+				n.env(env)
+			}
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // else every command under the race detector ends a second late
 			env.Setenv("RELAY", stub.URL)
 			env.Setenv("NOBODY", "http://"+ln.Addr().String())
 			return ln.Close()
