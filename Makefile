@@ -26,11 +26,16 @@ GOVULNCHECK_VERSION := v1.9.0
 GOBIN_DIR := $(or $(shell $(GO) env GOBIN),$(shell $(GO) env GOPATH)/bin)
 GOLANGCI  ?= $(GOBIN_DIR)/golangci-lint
 
+# What "cxrelay version" says; empty: what the Go tool has recorded.
+VERSION ?=
+COMMIT  ?=
+STAMP   := $(if $(VERSION),-X main.version=$(VERSION)) $(if $(COMMIT),-X main.commit=$(COMMIT))
+
 .DEFAULT_GOAL := build
 .PHONY: build test race lint fmt tools fuzz bench bench-relay dev docs vuln clean
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/cxrelay ./cmd/cxrelay
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o $(BIN)/cxrelay ./cmd/cxrelay
 
 test:
 	$(GO) test ./...

@@ -104,7 +104,7 @@ func runDev(cmd *cobra.Command, f devFlags, logging logFlags) error {
 		return err
 	}
 	out := newDevPrinter(cmd.OutOrStdout(), *f.format)
-	relay, err := app.New(app.Options{Config: cfg, Build: appBuild(), Log: log, Level: level, OnVerdict: out.verdict})
+	relay, err := app.New(app.Options{Config: cfg, Build: appBuild(), Log: log, Level: level, OnVerdict: out.verdict, SkipInspection: true})
 	if err != nil {
 		return explainDev(err)
 	}

@@ -15,6 +15,7 @@ import (
 const (
 	exitFailed      = 1
 	exitUsage       = 2
+	exitFindings    = 3  // what was checked has findings
 	exitUnavailable = 69 // a dependency is away (EX_UNAVAILABLE of sysexits.h)
 	exitConfig      = 78 // the configuration cannot be used (EX_CONFIG)
 )
@@ -78,6 +79,7 @@ Registry and writes them into Kafka. It answers only when the event is safe.`,
 	root.AddCommand(
 		newServeCommand(),
 		newDevCommand(),
+		newCheckCommand(),
 		newSendCommand(),
 		newSignCommand(),
 		newVersionCommand(),

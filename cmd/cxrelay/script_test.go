@@ -44,7 +44,17 @@ func TestStories(t *testing.T) {
 			free = append(free, s)
 		}
 	}
-	runStories(t, free, func(*testscript.Env) error { return nil })
+	runStories(t, free, func(env *testscript.Env) error {
+		if !strings.HasPrefix(filepath.Base(env.WorkDir), "script-check") {
+			return nil
+		}
+		n, err := newNeighbours(t.Context())
+		if err != nil {
+			return err
+		}
+		n.env(env)
+		return nil
+	})
 }
 
 func runStories(t *testing.T, scripts []string, setup func(*testscript.Env) error) {

@@ -48,7 +48,7 @@ they are there. A second signal ends the program at once.`,
 			if err != nil {
 				return explainStart(err)
 			}
-			return relay.Run(cmd.Context())
+			return explainStop(relay.Run(cmd.Context()))
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML configuration `file`; see examples/cxrelay.yaml")
@@ -95,6 +95,15 @@ func explainStart(err error) error {
 	var addr *app.AddressError
 	if errors.As(err, &addr) {
 		return fmt.Errorf("%w\nset %s in the file, or %s, to a free address", addr, addr.Key, config.EnvName(addr.Key))
+	}
+	return err
+}
+
+// explainStop gives the refusal of kafka.strict its exit code.
+func explainStop(err error) error {
+	var strict *app.StrictError
+	if errors.As(err, &strict) {
+		return &exitError{code: exitFindings, err: strict}
 	}
 	return err
 }

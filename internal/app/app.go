@@ -26,7 +26,6 @@ import (
 	"github.com/cxrelay/cxrelay/internal/kafka"
 	"github.com/cxrelay/cxrelay/internal/route"
 	"github.com/cxrelay/cxrelay/internal/schema"
-	"github.com/cxrelay/cxrelay/internal/schema/jsonschema"
 	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
@@ -41,6 +40,10 @@ type Options struct {
 	// Network is how the world is reached. The zero value is the real one;
 	// tests put a virtual network here.
 	Network Network
+
+	// SkipInspection leaves the look at the cluster at the start out: for a
+	// broker of our own.
+	SkipInspection bool
 
 	// PoisonBodies overwrites a body's buffer when it is given back, so that
 	// a use after that shows. For tests.
@@ -75,6 +78,8 @@ type App struct {
 	webhook   *httpd.Server
 	admin     *admin.Server
 	ready     *readiness
+
+	inspection *inspection
 }
 
 // New builds the relay and binds its listeners. It does not wait for Kafka or
@@ -103,17 +108,15 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 
-	a.registry, err = schema.NewClient(schema.ClientOptions{
-		URLs: cfg.Schema.Registry.URLs, Username: cfg.Schema.Registry.Username,
-		Password: string(cfg.Schema.Registry.Password.Bytes()), BearerToken: string(cfg.Schema.Registry.Token.Bytes()),
-		UserAgent: "cxrelay/" + o.Build.Version, Transport: o.Network.Registry, Log: o.Log, Registerer: a.metrics,
-	})
+	registry := registryOptions(cfg, o.Build, o.Log)
+	registry.Transport, registry.Registerer = o.Network.Registry, a.metrics
+	a.registry, err = schema.NewClient(registry)
 	if err != nil {
 		return nil, fmt.Errorf("schema registry: %w", err)
 	}
 	undo = append(undo, a.registry.Close)
 	a.schemas, err = schema.NewCache(schema.CacheOptions{
-		Source: a.registry, Subjects: subjectsOf(cfg.Routes), Compile: schema.ByType(map[string]schema.Compiler{"JSON": jsonschema.Compile}),
+		Source: a.registry, Subjects: subjectsOf(cfg.Routes), Compile: engines(),
 		Log: o.Log, Registerer: a.metrics,
 	})
 	if err != nil {
@@ -121,11 +124,7 @@ func New(o Options) (_ *App, err error) {
 	}
 
 	topics := topicsOf(cfg.Routes)
-	a.kafka, err = kafka.New(kafka.Options{
-		Brokers: cfg.Kafka.Brokers, Topics: topics, ClientID: "cxrelay-" + a.instance,
-		MaxRecords: 2 * cfg.Limits.InFlightRecords, MaxBytes: 2 * int(cfg.Limits.InFlightBytes),
-		Log: o.Log, Dial: o.Network.DialKafka,
-	})
+	a.kafka, err = kafka.New(kafkaOptions(cfg, "cxrelay-"+a.instance, o.Log, o.Network))
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +148,7 @@ func New(o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	a.ready = newReadiness(a)
+	a.ready, a.inspection = newReadiness(a), newInspection(a)
 	if err = a.registerOwn(); err != nil {
 		return nil, err
 	}

@@ -124,10 +124,10 @@ func TestReadyBody(t *testing.T) {
 				t.Errorf("cxrelay_ready %v", v)
 			}
 		}
-		check(503, false, "kafka: no broker", "kafka: no metadata", "schema registry: no routed subject")
+		check(503, false, "kafka: no broker", "kafka: the broker refuses connections", "kafka: no metadata", "schema registry: no routed subject")
 		w.registry.set(func(r *registry) { r.handle = nil })
-		w.until("a schema", 10*time.Second, func() bool { return len(w.app.Readiness().Missing) == 2 })
-		check(503, false, "kafka: no broker", "kafka: no metadata")
+		w.until("a schema", 10*time.Second, func() bool { return len(w.app.Readiness().Missing) == 3 })
+		check(503, false, "kafka: no broker", "kafka: the broker refuses connections", "kafka: no metadata")
 		w.kafka.Heal()
 		w.until("ready", 15*time.Second, func() bool { return w.app.Readiness().Ready })
 		check(200, true)

@@ -299,8 +299,8 @@ func TestNoProducerID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, worldOptions{})
 		defer w.end()
-		fault := w.kafka.Cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, TopLevel: true, Err: kerr.ClusterAuthorizationFailed, Count: -1})
 		w.untilReady()
+		fault := w.kafka.Cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, TopLevel: true, Err: kerr.ClusterAuthorizationFailed, Count: -1})
 		w.send(event("QUEUE_TRANSFER", "c2", 0))
 		w.until("degraded, with the cause", 5*time.Second, func() bool {
 			return strings.Contains(fmt.Sprint(w.app.Readiness().Degraded), "CLUSTER_AUTHORIZATION_FAILED")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cxrelay/cxrelay/internal/admin"
+	"github.com/cxrelay/cxrelay/internal/kafka"
 )
 
 // Hysteresis of readiness.
@@ -97,7 +98,8 @@ func (r *readiness) sayKafka(up bool) {
 		r.a.log.Info("kafka reachable")
 		return
 	}
-	r.a.log.Error("kafka unreachable", slog.Any("brokers", r.a.opts.Config.Kafka.Brokers), slog.Time("last_contact", r.a.kafka.Contact()))
+	r.a.log.Error("kafka unreachable", slog.Any("brokers", r.a.opts.Config.Kafka.Brokers), slog.Time("last_contact", r.a.kafka.Contact()),
+		slog.Any("problems", faultsOf(r.a.kafka.Problems())))
 }
 
 func (r *readiness) sayReady(now admin.Readiness) {
@@ -131,6 +133,18 @@ func (r *readiness) drain() {
 	r.mu.Unlock()
 }
 
+// faultsOf says what is wrong and what to do, in one line each; mere notices
+// are left out.
+func faultsOf(problems []kafka.Problem) []string {
+	var faults []string
+	for _, p := range problems {
+		if !p.Notice {
+			faults = append(faults, p.String())
+		}
+	}
+	return faults
+}
+
 // Readiness implements admin.Health.
 func (r *readiness) Readiness() admin.Readiness {
 	r.mu.Lock()
@@ -143,12 +157,18 @@ func (r *readiness) Readiness() admin.Readiness {
 	if draining {
 		miss("draining: the relay is stopping")
 	}
-	switch {
-	case kafkaUp:
-	case r.a.opts.Config.Admin.ReadyOnKafka:
-		miss("kafka: no broker of %v answers", r.a.opts.Config.Kafka.Brokers)
-	default:
-		degrade("kafka: no broker of %v answers", r.a.opts.Config.Kafka.Brokers)
+	say := miss
+	if kafkaUp || !r.a.opts.Config.Admin.ReadyOnKafka {
+		say = degrade
+	}
+	if !kafkaUp {
+		say("kafka: no broker of %v answers", r.a.opts.Config.Kafka.Brokers)
+	}
+	for _, fault := range faultsOf(r.a.kafka.Problems()) {
+		say("kafka: %s", fault)
+	}
+	if r.a.inspection.holds() {
+		miss("kafka: the inspection at the start has not passed yet, which kafka.strict demands")
 	}
 	known := false
 	topics := r.a.deliverer.Status()

@@ -32,8 +32,9 @@ func (a *App) Run(ctx context.Context) error {
 	watched := make(chan struct{})
 	start("kafka", func(context.Context) error {
 		defer close(watched)
-		return a.kafka.Run(watching, a.deliverer.TopicChanged)
+		return a.kafka.Run(watching, a.inspection.topicChanged)
 	})
+	start("inspection", a.inspection.run)
 	start("gateway", a.gateway.Run)
 	start("readiness", a.ready.run)
 	start("admin", a.admin.Run)

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/cxrelay/cxrelay/internal/kafka"
 	"github.com/cxrelay/cxrelay/internal/reason"
 	"github.com/cxrelay/cxrelay/internal/schema"
 )
@@ -44,7 +45,30 @@ type recordStatus struct {
 type kafkaStatus struct {
 	Brokers     []string      `json:"brokers"`
 	LastContact time.Time     `json:"lastContact,omitzero"`
+	Security    string        `json:"security"`
+	Problems    []problem     `json:"problems"`
 	Topics      []topicStatus `json:"topics"`
+
+	// Findings of the look at the start; empty until then.
+	Findings []findingStatus `json:"findings"`
+}
+
+// problem is one kind of fault that keeps the relay from brokers.
+type problem struct {
+	What    string    `json:"what"`
+	Remedy  string    `json:"remedy"`
+	Brokers []string  `json:"brokers,omitempty"`
+	Since   time.Time `json:"since"`
+	Cause   string    `json:"cause"`
+	Notice  bool      `json:"notice,omitempty"` // costs nothing by itself
+}
+
+func problemsOf(all []kafka.Problem) []problem {
+	out := make([]problem, 0, len(all))
+	for _, p := range all {
+		out = append(out, problem(p))
+	}
+	return out
 }
 
 type topicStatus struct {
@@ -65,7 +89,7 @@ func (a *App) status() status {
 		Ready: ready.Ready, Missing: ready.Missing, Degraded: ready.Degraded,
 		Events:   eventStatus{Received: books.Received, InFlight: books.InFlight, Answers: map[string]uint64{}},
 		Records:  recordStatus{Produced: books.Produced, Acked: books.Acked, Failed: books.Failed, Pending: books.Pending, LateAcks: books.LateAcks},
-		Kafka:    kafkaStatus{Brokers: a.opts.Config.Kafka.Brokers, LastContact: a.kafka.Contact()},
+		Kafka:    kafkaStatus{Brokers: a.opts.Config.Kafka.Brokers, LastContact: a.kafka.Contact(), Security: a.opts.Config.Kafka.Security(), Problems: problemsOf(a.kafka.Problems()), Findings: findingsOf(a.inspection.found())},
 		Subjects: a.schemas.Subjects(), BodyBytes: a.budget.Used(),
 	}
 	for _, row := range books.Events {

@@ -112,6 +112,7 @@ func (r *registry) set(change func(*registry)) {
 }
 
 type worldOptions struct {
+	cluster   []kfake.Opt
 	brokers   int
 	topics    []string // made at the start
 	overrides map[string]string
@@ -129,7 +130,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	if o.topics == nil {
 		o.topics = seedTopics
 	}
-	cluster, err := devkit.NewVirtualKafka(o.brokers, kfake.SeedTopics(8, o.topics...))
+	cluster, err := devkit.NewVirtualKafka(o.brokers, append(o.cluster, kfake.SeedTopics(8, o.topics...))...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -150,11 +150,31 @@ func (ld *loader) checkKafka() {
 			ld.fault(element("kafka.brokers", i), quote(b)+" is no broker (examples: kafka:9092, 10.0.0.1:9092)", "")
 		}
 	}
+	ld.checkKafkaSecurity()
 	for _, topic := range slices.Sorted(maps.Keys(k.Partitions)) {
 		routed := func(r route.Route) bool { return r.Topic == topic }
 		if !slices.ContainsFunc(ld.cfg.Routes, routed) {
 			ld.fault(member("kafka.partitions", topic), "no route leads to this topic", nearestTopic(topic, ld.cfg.Routes))
 		}
+	}
+	ld.checkPinned()
+}
+
+// checkPinned only warns: how many partitions a topic has is not known here,
+// and "check --connect" must be able to tell.
+func (ld *loader) checkPinned() {
+	if !ld.cfg.Kafka.Strict {
+		return
+	}
+	var missing []string
+	for _, r := range ld.cfg.Routes {
+		if _, pinned := ld.cfg.Kafka.Partitions[r.Topic]; !r.Drop && !pinned && r.Topic != "" && !slices.Contains(missing, r.Topic) {
+			missing = append(missing, r.Topic)
+		}
+	}
+	if len(missing) > 0 {
+		ld.warn("kafka.strict", "demands the partition count of every topic in kafka.partitions; missing: "+strings.Join(missing, ", "),
+			"cxrelay check --connect prints the lines to paste")
 	}
 }
 

@@ -163,6 +163,7 @@ func (ld *loader) loadSecrets() {
 	r := &ld.cfg.Schema.Registry
 	ld.loadSecret(registry+".password", registry+".password_file", &r.Password, &r.PasswordFile, false)
 	ld.loadSecret(registry+".token", registry+".token_file", &r.Token, &r.TokenFile, false)
+	ld.loadKafkaSecrets()
 }
 
 // loadSecret settles one secret that may be given as text or as a file. The

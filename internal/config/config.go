@@ -91,8 +91,11 @@ type Registry struct {
 // Kafka is how the cluster is reached and how keys become partitions.
 type Kafka struct {
 	Brokers     []string // host:port, at least one
+	SASL        SASL
+	TLS         ClientTLS
 	Partitioner Partitioner
 	Partitions  map[string]int32 // pinned counts by topic; may be nil
+	Strict      bool             // what the inspection at the start warns of refuses the start
 }
 
 // Limits are the relay-wide bounds.

@@ -26,6 +26,9 @@ func faultSource(name string, data []byte) config.Source {
 			case "empty":
 				return []byte("\n"), nil
 			default:
+				if data, ok := pemFiles()[name]; ok {
+					return data, nil
+				}
 				return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 			}
 		},

@@ -69,8 +69,11 @@ func (c *Config) keys() object {
 		}},
 		{"kafka", object{
 			{"brokers", texts(&c.Kafka.Brokers)},
+			{"sasl", c.Kafka.SASL.keys()},
+			{"tls", c.Kafka.TLS.keys()},
 			{"partitioner", parsed(&c.Kafka.Partitioner, parsePartitioner)},
 			{"partitions", &dict{set: c.Kafka.pin}},
+			{"strict", parsed(&c.Kafka.Strict, parseBool)},
 		}},
 		{"limits", object{
 			{"body", parsed(&c.Limits.Body, ParseSize)},
@@ -316,7 +319,7 @@ func foreign(name string) string {
 	case "schema.registry.url":
 		return "this is schema.registry.urls here, a list"
 	default:
-		return ""
+		return foreignSecurity(strings.ToLower(name))
 	}
 }
 

@@ -172,7 +172,7 @@ func TestExampleIsComplete(t *testing.T) {
 	}
 	for _, path := range config.Keys() {
 		name := path[strings.LastIndexByte(path, '.')+1:]
-		if name != "password" && name != "token" && !strings.Contains(string(data), name+":") && !strings.Contains(string(data), name+"\n") {
+		if name != "password" && name != "token" && name != "client_secret" && !strings.Contains(string(data), name+":") && !strings.Contains(string(data), name+"\n") {
 			t.Errorf("the example does not show %s", path)
 		}
 	}

@@ -251,8 +251,10 @@ func TestPins(t *testing.T) {
 			t.Errorf("%s: partition %d, want %d (%v)", c.topic, receipt.Partition, c.want, err)
 		}
 	}
-	if !strings.Contains(r.log.String(), "pinned=8 actual=16") {
-		t.Errorf("growth was not logged:\n%s", r.log)
+	for _, line := range []string{"topic=a pinned=8 actual=16 remedy=\"before the next restart set kafka.partitions: {a: 8};", "topic=b pinned=4 actual=8\n"} {
+		if strings.Count(r.log.String(), line) != 1 {
+			t.Errorf("not logged once: %s\n%s", line, r.log)
+		}
 	}
 	r.see(3, "b")
 	rec, _ := record("b", "k")
@@ -260,12 +262,16 @@ func TestPins(t *testing.T) {
 		t.Errorf("pinned above actual: %v", err)
 	}
 	want := `
-# HELP cxrelay_topic_partitions_pinned Partitions that keys are spread over, by topic; 0 before the topic was seen.
+# HELP cxrelay_topic_partitions_configured Partitions of the topic under kafka.partitions, by topic; 0: none, so that a restart takes what the topic has then.
+# TYPE cxrelay_topic_partitions_configured gauge
+cxrelay_topic_partitions_configured{topic="a"} 0
+cxrelay_topic_partitions_configured{topic="b"} 4
+# HELP cxrelay_topic_partitions_pinned Partitions that keys are spread over, by topic; 0 before the topic was seen. Put it under kafka.partitions before a restart when cxrelay_topic_partitions is larger and cxrelay_topic_partitions_configured is 0.
 # TYPE cxrelay_topic_partitions_pinned gauge
 cxrelay_topic_partitions_pinned{topic="a"} 8
 cxrelay_topic_partitions_pinned{topic="b"} 4
 `
-	if err := testutil.GatherAndCompare(r.registry, strings.NewReader(want), "cxrelay_topic_partitions_pinned"); err != nil {
+	if err := testutil.GatherAndCompare(r.registry, strings.NewReader(want), "cxrelay_topic_partitions_pinned", "cxrelay_topic_partitions_configured"); err != nil {
 		t.Error(err)
 	}
 }

@@ -73,7 +73,9 @@ var (
 	oldestDesc = prometheus.NewDesc("cxrelay_oldest_unacked_seconds",
 		"Age of the oldest record that is produced and not settled, by topic; 0 when there is none.", []string{"topic"}, nil)
 	pinnedDesc = prometheus.NewDesc("cxrelay_topic_partitions_pinned",
-		"Partitions that keys are spread over, by topic; 0 before the topic was seen.", []string{"topic"}, nil)
+		"Partitions that keys are spread over, by topic; 0 before the topic was seen. Put it under kafka.partitions before a restart when cxrelay_topic_partitions is larger and cxrelay_topic_partitions_configured is 0.", []string{"topic"}, nil)
+	configuredDesc = prometheus.NewDesc("cxrelay_topic_partitions_configured",
+		"Partitions of the topic under kafka.partitions, by topic; 0: none, so that a restart takes what the topic has then.", []string{"topic"}, nil)
 	actualDesc = prometheus.NewDesc("cxrelay_topic_partitions",
 		"Partitions that the topic has, by topic; 0 before the topic was seen.", []string{"topic"}, nil)
 	usableDesc = prometheus.NewDesc("cxrelay_topic_usable",
@@ -83,7 +85,7 @@ var (
 )
 
 func (f *inFlight) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{oldestDesc, pinnedDesc, actualDesc, usableDesc, bytesDesc} {
+	for _, d := range []*prometheus.Desc{oldestDesc, pinnedDesc, configuredDesc, actualDesc, usableDesc, bytesDesc} {
 		ch <- d
 	}
 }
@@ -95,6 +97,7 @@ func (f *inFlight) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range f.d.Status() {
 		gauge(oldestDesc, s.OldestUnacked.Seconds(), s.Name)
 		gauge(pinnedDesc, float64(s.Pinned), s.Name)
+		gauge(configuredDesc, float64(f.d.topics[s.Name].pin), s.Name)
 		gauge(actualDesc, float64(s.Partitions), s.Name)
 		usable := 0.0
 		if s.Err == nil {

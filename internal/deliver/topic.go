@@ -102,15 +102,30 @@ func (t *topic) say(old, next *topicState, seen kafka.Topic) {
 		log.Info("topic available", slog.Int("partitions", len(next.lanes)), slog.Int("max_message_bytes", int(next.maxBytes)))
 	}
 	if next.err == nil && int(seen.Partitions) > len(next.lanes) {
-		log.Warn("topic has more partitions than are used; the count stays pinned until restart, so that keys keep their partition",
-			slog.Int("pinned", len(next.lanes)), slog.Int("actual", int(seen.Partitions)))
+		t.sayGrown(log, len(next.lanes), int(seen.Partitions))
 	}
+}
+
+// sayGrown: a topic has more partitions than are used. With a pin that is as
+// somebody wants it. Without one it holds until the restart, which then moves
+// keys, and there is time to prevent that.
+func (t *topic) sayGrown(log *slog.Logger, pinned, actual int) {
+	counts := log.With(slog.Int("pinned", pinned), slog.Int("actual", actual))
+	if t.pin > 0 {
+		counts.Info("topic has more partitions than kafka.partitions pins; keys keep theirs")
+		return
+	}
+	counts.Warn("topic has more partitions than are used; the count stays pinned until restart, so that keys keep their partition",
+		slog.String("remedy", fmt.Sprintf("before the next restart set kafka.partitions: {%s: %d}; without it the restart moves keys to other partitions, and the order of contacts that are alive breaks once", t.name, pinned)))
 }
 
 // remedy says what an operator can do about an unusable topic.
 func (t *topic) remedy(seen kafka.Topic) string {
 	if seen.Err == nil {
 		return fmt.Sprintf("set kafka.partitions for %s to %d, or give the topic its partitions back", t.name, seen.Partitions)
+	}
+	if remedy := seen.Remedy(); remedy != "" {
+		return remedy
 	}
 	n := t.pinned.Load()
 	if n == 0 {

@@ -8,16 +8,17 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 
 	"github.com/cxrelay/cxrelay/internal/event"
 )
@@ -46,15 +47,18 @@ type Options struct {
 	MaxRecords int
 	MaxBytes   int
 
-	Log  *slog.Logger
-	Dial func(ctx context.Context, network, host string) (net.Conn, error) // nil: TCP
+	Security Security
+	Log      *slog.Logger
+	Dial     DialFunc // below TLS; nil: TCP
 }
 
 // Client produces records and watches topics. Safe for concurrent use.
 type Client struct {
 	opts    Options
-	cluster *kgo.Client // for questions; it produces nothing
-	admin   *kadm.Client
+	dial    DialFunc
+	sasl    sasl.Mechanism // nil: none
+	edge    *edge
+	cluster *kgo.Client        // for questions; it produces nothing
 	outlets map[string]*outlet // by topic; the map never changes
 	closing sync.WaitGroup     // producers that were replaced
 
@@ -62,24 +66,39 @@ type Client struct {
 	contact atomic.Int64 // of the last answer of any broker, nanoseconds after began; 0: none
 	kick    chan struct{}
 
-	topics map[string]Topic // as last reported; Run alone uses it
+	refused atomic.Bool // edge has a trouble of the cluster, that an ack ends
+
+	topics     map[string]Topic // as last reported; Run alone uses it
+	mayProduce bool             // belongs to Run; see permitted
+
+	mu     sync.Mutex
+	denied map[string]denial // topics that an ACL keeps us from writing to
 }
 
-// New returns a client. It does no I/O: an unreachable cluster shows in Run.
-// The caller closes it.
+// New returns a client. It does no I/O: an unreachable cluster shows in Run,
+// and so do credentials that brokers refuse. The caller closes it.
 func New(o Options) (*Client, error) {
 	c := &Client{
 		opts:    o,
 		outlets: make(map[string]*outlet, len(o.Topics)),
 		began:   time.Now(),
+		edge:    newEdge(o.Log, o.Security),
 		kick:    make(chan struct{}, 1),
 		topics:  make(map[string]Topic, len(o.Topics)),
+		denied:  make(map[string]denial),
+	}
+	var err error
+	if c.dial, err = o.Security.dialer(o.Dial); err != nil {
+		return nil, fmt.Errorf("kafka client: %w", err)
+	}
+	if c.sasl, err = o.Security.SASL.mechanism(c.edge.token); err != nil {
+		return nil, fmt.Errorf("kafka client: %w", err)
 	}
 	cluster, err := kgo.NewClient(c.common()...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
-	c.cluster, c.admin = cluster, kadm.NewClient(cluster)
+	c.cluster = cluster
 	if len(o.Topics) == 0 { // routes that only drop
 		return c, nil
 	}
@@ -102,13 +121,14 @@ func (c *Client) common() []kgo.Opt {
 		kgo.MetadataMinAge(metadataMinAge),
 		kgo.MetadataMaxAge(time.Minute),
 		kgo.AlwaysRetryEOF(),
-		kgo.DialTimeout(dialTimeout),
+		kgo.Dialer(c.edge.guard(c.dial)),
+		kgo.WithHooks(c.edge),
 		kgo.RequestTimeoutOverhead(requestOverhead),
 		kgo.ConnIdleTimeout(connIdle),
 		kgo.WithLogger(newLogger(c.opts.Log)),
 	}
-	if c.opts.Dial != nil {
-		opts = append(opts, kgo.Dialer(c.opts.Dial))
+	if c.sasl != nil {
+		opts = append(opts, kgo.SASL(c.sasl))
 	}
 	return opts
 }
@@ -164,6 +184,10 @@ func (c *Client) Produce(rec *event.Record, partition int32, settle func(offset 
 			return
 		}
 		c.heard()
+		if c.refused.Load() {
+			c.refused.Store(false)
+			c.edge.clear(ofCluster)
+		}
 		settle(r.Offset, nil)
 	})
 }
@@ -179,6 +203,13 @@ type outgoing struct {
 // a broker's refusal can follow an answer that was lost.
 func (c *Client) explain(o *outlet, producer *kgo.Client, err error) error {
 	kind := classify(err)
+	switch {
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		c.deny(o.topic, err)
+	case errors.Is(err, kerr.ClusterAuthorizationFailed):
+		c.refused.Store(true)
+		c.edge.note(ofCluster, err)
+	}
 	switch replaced := !o.current(producer); {
 	case replaced && kind == nil:
 		kind = event.ErrTopicUnavailable // given up with its producer
@@ -205,6 +236,10 @@ func (c *Client) Contact() time.Time {
 	}
 	return time.Time{}
 }
+
+// Problems returns what keeps the client from brokers, or from what it wants
+// of them, one entry for each kind of fault, the oldest first.
+func (c *Client) Problems() []Problem { return c.edge.problems() }
 
 // producers returns every producer in use, once.
 func (c *Client) producers() []*kgo.Client {

@@ -56,7 +56,13 @@ func newRigDialing(t *testing.T, between func(dialFunc) dialFunc, brokers int, t
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	r.run()
+	return r
+}
+
+// run starts the watch; stop ends it, the client and the cluster.
+func (r *rig) run() {
+	ctx, cancel := context.WithCancel(r.t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		_ = r.Run(ctx, func(topic kafka.Topic) {
@@ -69,9 +75,8 @@ func newRigDialing(t *testing.T, between func(dialFunc) dialFunc, brokers int, t
 		cancel()
 		r.Close()
 		wg.Wait()
-		cluster.Close()
+		r.cluster.Close()
 	}
-	return r
 }
 
 func (r *rig) topic(name string) (kafka.Topic, bool) {

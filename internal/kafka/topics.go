@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -21,7 +22,8 @@ const (
 	watchBad    = time.Second      // while one is not, or no broker answers; never sooner
 	pingEvery   = time.Second      // health while no acks come in
 	pingTimeout = 2 * time.Second
-	askTimeout  = 3 * time.Second // for one question about topics
+	askTimeout  = 3 * time.Second  // for one question about topics
+	denialTrial = 30 * time.Second // after a denied write, where the broker does not tell what is allowed
 )
 
 // defaultMaxMessageBytes is Kafka's own default of max.message.bytes, taken
@@ -116,20 +118,29 @@ func (c *Client) ping(ctx context.Context) {
 // look asks for the state of all routed topics, reports changes, and says
 // whether every topic is usable.
 func (c *Client) look(ctx context.Context, onTopic func(Topic)) (good bool) {
-	details, err := c.listTopics(ctx)
+	details, err := c.metadata(ctx)
 	if err != nil {
 		c.opts.Log.Debug("topics not visible", slog.Any("cause", err))
+		c.whyNot(ctx)
 		return false
 	}
+	c.edge.clear(ofLook)
 	c.heard()
+	if !c.permitted(ctx) {
+		return false
+	}
 	limits := c.maxMessageBytes(ctx)
+	c.reviewDenials(details)
 	report := func(t Topic) { c.report(t, onTopic) }
 	good = true
 	for _, name := range c.opts.Topics {
 		t := topicOf(name, details[name])
-		if t.Err != nil { // a topic that is not there has no settings
-			t.MaxMessageBytes = c.topics[name].MaxMessageBytes
-		} else if t.MaxMessageBytes = limits[name]; t.MaxMessageBytes == 0 {
+		if t.Err == nil {
+			t.Err = c.denial(name)
+		}
+		if limit := limits[name]; limit > 0 {
+			t.MaxMessageBytes = limit
+		} else { // not asked successfully, hidden, or not there
 			t.MaxMessageBytes = c.knownLimit(name)
 		}
 		t = c.renewed(ctx, t, report)
@@ -139,15 +150,55 @@ func (c *Client) look(ctx context.Context, onTopic func(Topic)) (good bool) {
 	return good
 }
 
-func (c *Client) listTopics(ctx context.Context) (kadm.TopicDetails, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+// whyNot finds out why requests fail where connections work: a listener that
+// wants SASL hangs up on what comes first. The request that failed was tried
+// again and again, and tells only that its time is over.
+func (c *Client) whyNot(ctx context.Context) {
+	if slices.ContainsFunc(c.edge.problems(), func(p Problem) bool { return !p.Notice }) {
+		return // known already
+	}
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{} // of none; nil would be of all
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	return c.admin.ListTopics(ctx, c.opts.Topics...)
+	for _, b := range c.cluster.SeedBrokers() {
+		if _, err := b.Request(ctx, req); err != nil && ctx.Err() == nil {
+			c.edge.note(ofLook, &attempt{with: &c.opts.Security, err: err})
+			return
+		}
+	}
 }
 
-func topicOf(name string, d kadm.TopicDetail) Topic {
-	t := Topic{Name: name, ID: d.ID, Partitions: int32(len(d.Partitions))} //nolint:gosec // Kafka counts partitions in 32 bits
-	switch err := d.Err; {
+// metadata asks for the routed topics. kadm would do, but for one thing: there
+// a topic that an ACL denies fails the answer for all the others.
+func (c *Client) metadata(ctx context.Context) (map[string]kmsg.MetadataResponseTopic, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	req := kmsg.NewPtrMetadataRequest()
+	req.AllowAutoTopicCreation = false
+	req.IncludeTopicAuthorizedOperations = true // see reviewDenials
+	req.Topics = make([]kmsg.MetadataRequestTopic, 0, len(c.opts.Topics))
+	for _, name := range c.opts.Topics {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(name)
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := req.RequestWith(ctx, c.cluster)
+	if err != nil {
+		return nil, err
+	}
+	topics := make(map[string]kmsg.MetadataResponseTopic, len(resp.Topics))
+	for _, t := range resp.Topics {
+		if t.Topic != nil {
+			topics[*t.Topic] = t
+		}
+	}
+	return topics, nil
+}
+
+func topicOf(name string, d kmsg.MetadataResponseTopic) Topic {
+	t := Topic{Name: name, ID: d.TopicID, Partitions: int32(len(d.Partitions))} //nolint:gosec // Kafka counts partitions in 32 bits
+	switch err := kerr.ErrorForCode(d.ErrorCode); {
 	case err != nil:
 		t.Err = fmt.Errorf("%w: %w", event.ErrTopicUnavailable, err)
 	case t.Partitions == 0:
@@ -186,21 +237,33 @@ func (c *Client) knownLimit(topic string) int32 {
 func (c *Client) maxMessageBytes(ctx context.Context) map[string]int32 {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	limits := make(map[string]int32)
-	configs, err := c.admin.DescribeTopicConfigs(ctx, c.opts.Topics...)
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	for _, name := range c.opts.Topics {
+		r := kmsg.NewDescribeConfigsRequestResource()
+		r.ResourceType, r.ResourceName, r.ConfigNames = kmsg.ConfigResourceTypeTopic, name, []string{"max.message.bytes"}
+		req.Resources = append(req.Resources, r)
+	}
+	resp, err := req.RequestWith(ctx, c.cluster)
 	if err != nil {
 		c.opts.Log.Debug("topic settings not visible", slog.Any("cause", err))
-		return limits
+		return nil
 	}
-	for _, rc := range configs {
-		for _, cfg := range rc.Configs {
-			if cfg.Key != "max.message.bytes" || cfg.Value == nil {
+	limits := make(map[string]int32)
+	var hidden []string
+	for _, r := range resp.Resources {
+		if r.ErrorCode == kerr.TopicAuthorizationFailed.Code {
+			hidden = append(hidden, r.ResourceName)
+		}
+		for _, cfg := range r.Configs {
+			if cfg.Name != "max.message.bytes" || cfg.Value == nil {
 				continue
 			}
 			if n, err := strconv.ParseInt(*cfg.Value, 10, 32); err == nil {
-				limits[rc.Name] = int32(n)
+				limits[r.ResourceName] = int32(n)
 			}
 		}
 	}
+	slices.Sort(hidden)
+	c.edge.hidden(hidden)
 	return limits
 }

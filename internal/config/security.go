@@ -1,0 +1,142 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Mechanism is how the relay authenticates to Kafka.
+type Mechanism uint8
+
+// The mechanisms, by Kafka's own names.
+const (
+	NoSASL Mechanism = iota
+	Plain
+	ScramSHA256
+	ScramSHA512
+	OAuthBearer
+	AWSMSKIAM
+)
+
+var mechanismNames = []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"}
+
+// String returns the word of the configuration, or "none".
+func (m Mechanism) String() string {
+	if m == NoSASL {
+		return "none"
+	}
+	return word(int(m)-1, mechanismNames...)
+}
+
+func parseMechanism(s string) (Mechanism, error) {
+	n, err := index(s, mechanismNames...)
+	if err != nil {
+		for _, name := range mechanismNames {
+			if strings.EqualFold(strings.ReplaceAll(s, "_", "-"), strings.ReplaceAll(name, "_", "-")) {
+				return NoSASL, fmt.Errorf("%s is no mechanism; did you mean %q?", quote(s), name)
+			}
+		}
+		return NoSASL, err
+	}
+	return Mechanism(n + 1), nil
+}
+
+// SASL is how the relay authenticates to Kafka. What a mechanism does not use
+// is empty.
+type SASL struct {
+	Mechanism    Mechanism
+	Username     string // PLAIN, SCRAM
+	Password     Secret
+	PasswordFile string // where Password was read, or empty
+	OAuth        OAuth  // OAUTHBEARER
+}
+
+// OAuth is where OAUTHBEARER gets its tokens: from TokenFile, which is read at
+// each authentication, or with client credentials from TokenURL.
+type OAuth struct {
+	TokenFile        string
+	TokenURL         string // http or https, without credentials
+	ClientID         string
+	ClientSecret     Secret
+	ClientSecretFile string // where ClientSecret was read, or empty
+	Scopes           []string
+}
+
+// ClientTLS is how connections to Kafka are encrypted. The PEM texts were
+// read when the configuration was.
+type ClientTLS struct {
+	Enabled    bool
+	CAFile     string // empty: the system's authorities
+	CertFile   string // both or none of CertFile and KeyFile
+	KeyFile    string
+	ServerName string // empty: the broker's host
+
+	CA   []byte
+	Cert []byte
+	Key  Secret
+}
+
+// Security names how connections are protected, as Kafka's security.protocol
+// does, with the mechanism: "SASL_SSL SCRAM-SHA-512".
+func (k *Kafka) Security() string {
+	protocol := "PLAINTEXT"
+	if k.TLS.Enabled {
+		protocol = "SSL"
+	}
+	if k.SASL.Mechanism != NoSASL {
+		protocol = "SASL_" + protocol + " " + k.SASL.Mechanism.String()
+	}
+	return protocol
+}
+
+func (s *SASL) keys() object {
+	return object{
+		{"mechanism", parsed(&s.Mechanism, parseMechanism)},
+		{"username", plain(&s.Username)},
+		{"password", secretText(&s.Password)},
+		{"password_file", plain(&s.PasswordFile)},
+		{"oauth", object{
+			{"token_file", plain(&s.OAuth.TokenFile)},
+			{"token_url", plain(&s.OAuth.TokenURL)},
+			{"client_id", plain(&s.OAuth.ClientID)},
+			{"client_secret", secretText(&s.OAuth.ClientSecret)},
+			{"client_secret_file", plain(&s.OAuth.ClientSecretFile)},
+			{"scopes", texts(&s.OAuth.Scopes)},
+		}},
+	}
+}
+
+func (t *ClientTLS) keys() object {
+	return object{
+		{"enabled", parsed(&t.Enabled, parseBool)},
+		{"ca_file", plain(&t.CAFile)},
+		{"cert_file", plain(&t.CertFile)},
+		{"key_file", plain(&t.KeyFile)},
+		{"server_name", plain(&t.ServerName)},
+	}
+}
+
+// foreignSecurity answers a key about security of Kafka's Java client or of
+// librdkafka with ours, or "".
+func foreignSecurity(name string) string {
+	switch strings.ReplaceAll(name, "_", ".") {
+	case "security.protocol":
+		return "this is kafka.tls.enabled (SSL) and kafka.sasl.mechanism (SASL) here"
+	case "sasl.mechanism", "sasl.mechanisms":
+		return "Kafka's " + name + " is kafka.sasl.mechanism here"
+	case "sasl.jaas.config":
+		return "its user and password are kafka.sasl.username and password_file here"
+	case "sasl.username", "sasl.password":
+		return "Kafka's " + name + " is under kafka.sasl here: username, password_file"
+	case "ssl.truststore.location", "ssl.truststore.certificates", "ssl.ca.location", "ssl.ca.pem":
+		return "the authorities are kafka.tls.ca_file here, in PEM"
+	case "ssl.keystore.location", "ssl.keystore.certificate.chain", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.key":
+		return "the client's certificate is kafka.tls.cert_file and key_file here, in PEM"
+	case "ssl.endpoint.identification.algorithm", "enable.ssl.certificate.verification", "insecure.skip.verify", "insecure.skip.tls.verify":
+		return "there is nothing to set: certificates are always verified; see kafka.tls.ca_file and server_name"
+	case "sasl.oauthbearer.token.endpoint.url":
+		return "Kafka's " + name + " is kafka.sasl.oauth.token_url here"
+	default:
+		return ""
+	}
+}
