@@ -136,7 +136,7 @@ func New(o Options) (_ *App, err error) {
 		Producer: a.kafka, Books: a.ledger, Topics: topics, Pins: cfg.Kafka.Partitions,
 		Partitioner: partitioners[cfg.Kafka.Partitioner],
 		Limits:      deliver.Limits{Records: cfg.Limits.InFlightRecords, Bytes: int64(cfg.Limits.InFlightBytes), OldestUnacked: cfg.Limits.OldestUnacked},
-		Origin:      a.instance + "/" + startID(), Log: o.Log, Registerer: a.metrics,
+		Origin:      a.instance + "/" + startID(), Bootstrap: cfg.Kafka.Brokers[0], Log: o.Log, Registerer: a.metrics,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("delivery: %w", err)

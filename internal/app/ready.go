@@ -119,11 +119,25 @@ func (r *readiness) sayReady(now admin.Readiness) {
 	r.a.log.Warn("not ready", slog.Any("missing", now.Missing))
 }
 
+// then is a remedy behind what it is for.
+func then(remedy string) string {
+	if remedy == "" {
+		return ""
+	}
+	return "; remedy: " + remedy
+}
+
 // sayMissing tells, once, what a slow start waits for.
 func (r *readiness) sayMissing() {
-	if now := r.Readiness(); !now.Ready {
+	if now := r.Readiness(); !now.Ready && !r.isDraining() {
 		r.a.log.Warn("started, but not ready: events are answered 503 until this is there", slog.Any("missing", now.Missing))
 	}
+}
+
+func (r *readiness) isDraining() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.draining
 }
 
 // drain makes the relay not ready for good.
@@ -175,7 +189,7 @@ func (r *readiness) Readiness() admin.Readiness {
 	for _, t := range topics {
 		known = known || t.Partitions > 0
 		if t.Err != nil {
-			degrade("topic %s: %v", t.Name, t.Err)
+			degrade("topic %s: %v%s", t.Name, t.Err, then(t.Remedy))
 		}
 	}
 	if !known && len(topics) > 0 {

@@ -75,9 +75,28 @@ func (a *App) stop(stopWatch func()) error {
 	}
 	left := a.deliverer.Pending()
 	a.kafka.Close()
+	a.settle()
 	a.registry.Close()
 	s := a.ledger.Snapshot()
 	a.log.Info("cxrelay stopped", slog.Duration("took", time.Since(began)), slog.Int("records_left", left),
 		slog.Int64("requests_left", s.InFlight), slog.Uint64("received", s.Received), slog.Uint64("acked", s.Acked))
 	return errors.Join(problems...)
 }
+
+// settle waits for the lines of what was given up, so that the line of what
+// was left is the last one.
+func (a *App) settle() {
+	limit := time.After(settleFor)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for a.deliverer.Pending() > 0 {
+		select {
+		case <-limit:
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// settleFor bounds the wait for a producer that is closed already.
+const settleFor = time.Second

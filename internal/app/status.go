@@ -75,6 +75,7 @@ type topicStatus struct {
 	Name          string  `json:"name"`
 	Usable        bool    `json:"usable"`
 	Problem       string  `json:"problem,omitempty"`
+	Remedy        string  `json:"remedy,omitempty"`
 	Partitions    int32   `json:"partitions"`
 	Pinned        int32   `json:"pinned"`
 	InFlight      int     `json:"inFlight"`
@@ -102,6 +103,7 @@ func (a *App) status() status {
 	for _, t := range a.deliverer.Status() {
 		ts := topicStatus{Name: t.Name, Usable: t.Err == nil, Partitions: t.Partitions, Pinned: t.Pinned, InFlight: t.Records, OldestUnacked: t.OldestUnacked.Seconds()}
 		if t.Err != nil {
+			ts.Remedy = t.Remedy
 			ts.Problem = t.Err.Error()
 		}
 		s.Kafka.Topics = append(s.Kafka.Topics, ts)

@@ -24,6 +24,9 @@ type Producer interface {
 	// settle exactly once, in order per partition, with the offset or with
 	// an error that wraps one of package event.
 	Produce(rec *event.Record, partition int32, settle func(offset int64, err error))
+
+	// Contact returns when a broker last answered, the zero time before the first.
+	Contact() time.Time
 }
 
 // Books counts records. See gateway.Ledger.
@@ -37,7 +40,7 @@ type Books interface {
 type Limits struct {
 	Records       int           // over all partitions
 	Bytes         int64         // of record batches over all partitions
-	OldestUnacked time.Duration // a partition whose oldest record waits longer takes no more
+	OldestUnacked time.Duration // a partition whose oldest record waits longer takes no more, nor does any while no broker has answered for longer
 }
 
 // Options are what New needs.
@@ -49,6 +52,7 @@ type Options struct {
 	Partitioner Partitioner
 	Limits      Limits
 	Origin      string // "<instance>/<start id>", the front of cxrelay-origin
+	Bootstrap   string // host:port of a broker, for the commands that the log proposes
 	Log         *slog.Logger
 	Registerer  prometheus.Registerer
 }
@@ -73,7 +77,7 @@ func New(o Options) (*Deliverer, error) {
 	d := &Deliverer{opts: o, topics: make(map[string]*topic, len(o.Topics))}
 	m := newMetrics(d)
 	for _, name := range o.Topics {
-		d.topics[name] = &topic{name: name, pin: o.Pins[name], metrics: m.topic(name), log: o.Log}
+		d.topics[name] = &topic{name: name, pin: o.Pins[name], metrics: m.topic(name), log: o.Log, bootstrap: o.Bootstrap}
 	}
 	if err := m.register(o.Registerer); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -137,6 +141,9 @@ func (d *Deliverer) launch(rec *event.Record, deadline time.Time) (*flight, erro
 	if err != nil {
 		return nil, err
 	}
+	if silent := time.Since(d.opts.Producer.Contact()); silent > d.opts.Limits.OldestUnacked {
+		return nil, fmt.Errorf("%w: no broker has answered for %s", event.ErrKafkaUnavailable, silent.Round(time.Second))
+	}
 	rec.Headers = append(rec.Headers, event.Header{Key: HeaderOrigin})
 	size := batchSize(rec, len(d.opts.Origin)+maxSeq)
 	if size > int64(state.maxBytes) {
@@ -155,6 +162,7 @@ func (d *Deliverer) launch(rec *event.Record, deadline time.Time) (*flight, erro
 	rec.Headers[len(rec.Headers)-1].Value = d.origin(l.seq)
 	f := d.flights.Get().(*flight)
 	f.topic, f.lane, f.rec, f.size, f.seq, f.produced = t, l, rec, size, l.seq, time.Now()
+	f.eventID = rec.EventID
 	f.state.Store(waiting)
 	l.add(f)
 	d.opts.Books.Produced()
@@ -231,7 +239,7 @@ func (d *Deliverer) late(f *flight) {
 		return
 	}
 	d.opts.Books.LateFailure()
-	d.opts.Log.Warn("record failed after its event was answered",
+	d.opts.Log.Warn("record failed after its event was answered", slog.String("event_id", f.eventID),
 		slog.String("topic", f.topic.name), slog.Int("partition", int(f.lane.partition)),
 		slog.Uint64("seq", f.seq), slog.Any("cause", f.err))
 }

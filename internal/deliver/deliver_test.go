@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/cxrelay/cxrelay/internal/event"
 	"github.com/cxrelay/cxrelay/internal/kafka"
@@ -22,6 +23,8 @@ type producer struct {
 	mu   sync.Mutex
 	held []held
 	auto bool // ack at once, from another goroutine
+
+	contact time.Time // zero: just now
 }
 
 type held struct {
@@ -38,6 +41,16 @@ func (p *producer) Produce(rec *event.Record, partition int32, settle func(int64
 		offset := int64(len(p.held) - 1)
 		go settle(offset, nil)
 	}
+}
+
+// Contact says that Kafka answers, unless the test says when it last did.
+func (p *producer) Contact() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.contact.IsZero() {
+		return time.Now()
+	}
+	return p.contact
 }
 
 func (p *producer) len() int {
@@ -194,6 +207,10 @@ func TestRefusalsProduceNothing(t *testing.T) {
 		"missing": {func(r *rig) {
 			r.TopicChanged(kafka.Topic{Name: "a", Err: fmt.Errorf("%w: gone", event.ErrTopicUnavailable)})
 		}, "a", "{}", event.ErrTopicUnavailable},
+		"kafka silent": {func(r *rig) {
+			r.see(1, "a")
+			r.producer.contact = time.Now().Add(-11 * time.Second)
+		}, "a", "{}", event.ErrKafkaUnavailable},
 		"not routed": {func(r *rig) { r.see(1, "a") }, "elsewhere", "{}", event.ErrTopicUnavailable},
 		"too large":  {func(r *rig) { r.see(1, "a") }, "a", big, event.ErrTooLarge},
 	} {
@@ -218,7 +235,7 @@ func TestOneTopicMissing(t *testing.T) {
 	r := newRig(t, nil)
 	r.producer.auto = true
 	r.see(8, "b")
-	r.TopicChanged(kafka.Topic{Name: "a", Err: event.ErrTopicUnavailable})
+	r.TopicChanged(kafka.Topic{Name: "a", Err: fmt.Errorf("%w: %w", event.ErrTopicUnavailable, kerr.UnknownTopicOrPartition)})
 	if !strings.Contains(r.log.String(), "--create --topic a --partitions 8") {
 		t.Errorf("the log does not say how to create the topic:\n%s", r.log)
 	}
@@ -451,5 +468,7 @@ func BenchmarkDeliver(b *testing.B) {
 
 // instant settles at once, under the caller's lock would deadlock: so from another goroutine.
 type instant struct{}
+
+func (instant) Contact() time.Time { return time.Now() }
 
 func (instant) Produce(_ *event.Record, _ int32, settle func(int64, error)) { go settle(0, nil) }

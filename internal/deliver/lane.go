@@ -81,6 +81,7 @@ type flight struct {
 	rec      *event.Record
 	size     int64
 	seq      uint64
+	eventID  string
 	produced time.Time
 
 	prev, next *flight

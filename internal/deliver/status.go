@@ -12,7 +12,8 @@ type TopicStatus struct {
 	Pinned        int32
 	Records       int // in flight
 	OldestUnacked time.Duration
-	Err           error // nil: records can be produced
+	Err           error  // nil: records can be produced
+	Remedy        string // what can be done about Err; may be empty
 }
 
 // Status returns the state of every topic, by name.
@@ -24,6 +25,9 @@ func (d *Deliverer) Status() []TopicStatus {
 		s.Err = err
 		if state != nil {
 			s.Records, s.OldestUnacked = inFlightOf(state.lanes)
+			if err != nil {
+				s.Remedy = state.remedy
+			}
 		}
 		all = append(all, s)
 	}

@@ -11,10 +11,12 @@ import (
 
 // topic is one routed topic with its pinned partition count.
 type topic struct {
-	name    string
-	pin     int32 // configured; 0: the count at first sight
-	log     *slog.Logger
-	metrics *topicMetrics
+	name string
+	pin  int32 // configured; 0: the count at first sight
+	log  *slog.Logger
+
+	bootstrap string
+	metrics   *topicMetrics
 
 	pinned atomic.Int32 // 0 until the topic was first seen
 	actual atomic.Int32
@@ -28,6 +30,7 @@ type topicState struct {
 	lanes    []*lane
 	maxBytes int32
 	err      error
+	remedy   string // where err is not nil
 }
 
 // usable returns the current state, or why nothing can be produced.
@@ -58,7 +61,7 @@ func (d *Deliverer) TopicChanged(seen kafka.Topic) {
 		return
 	}
 	old := t.state.Load()
-	next := &topicState{maxBytes: seen.MaxMessageBytes, err: seen.Err}
+	next := &topicState{maxBytes: seen.MaxMessageBytes, err: seen.Err, remedy: t.remedy(seen)}
 	if old != nil {
 		next.lanes = old.lanes
 	}
@@ -66,6 +69,7 @@ func (d *Deliverer) TopicChanged(seen kafka.Topic) {
 		t.actual.Store(seen.Partitions)
 		next.lanes = d.pinTo(t, seen.Partitions, next.lanes)
 		if n := int32(len(next.lanes)); n > seen.Partitions { //nolint:gosec // Kafka counts partitions in 32 bits
+			next.remedy = t.remedy(seen)
 			next.err = fmt.Errorf("%w: %d partitions pinned, the topic has %d", event.ErrTopicUnavailable, n, seen.Partitions)
 		}
 	}
@@ -97,13 +101,23 @@ func (t *topic) say(old, next *topicState, seen kafka.Topic) {
 	was := old != nil && old.err == nil
 	switch {
 	case next.err != nil && (old == nil || was || old.err.Error() != next.err.Error()):
-		log.Error("topic unavailable", slog.Any("cause", next.err), slog.String("remedy", t.remedy(seen)))
+		t.sayUnavailable(log, next.err, next.remedy)
 	case next.err == nil && !was:
 		log.Info("topic available", slog.Int("partitions", len(next.lanes)), slog.Int("max_message_bytes", int(next.maxBytes)))
 	}
 	if next.err == nil && int(seen.Partitions) > len(next.lanes) {
 		t.sayGrown(log, len(next.lanes), int(seen.Partitions))
 	}
+}
+
+// sayUnavailable: without a remedy it is for a moment, while the topic gets a
+// new producer.
+func (t *topic) sayUnavailable(log *slog.Logger, cause error, remedy string) {
+	if remedy == "" {
+		log.Warn("topic unavailable for a moment", slog.Any("cause", cause))
+		return
+	}
+	log.Error("topic unavailable", slog.Any("cause", cause), slog.String("remedy", remedy))
 }
 
 // sayGrown: a topic has more partitions than are used. With a pin that is as
@@ -119,17 +133,19 @@ func (t *topic) sayGrown(log *slog.Logger, pinned, actual int) {
 		slog.String("remedy", fmt.Sprintf("before the next restart set kafka.partitions: {%s: %d}; without it the restart moves keys to other partitions, and the order of contacts that are alive breaks once", t.name, pinned)))
 }
 
-// remedy says what an operator can do about an unusable topic.
+// remedy says what an operator can do about an unusable topic; "" where there
+// is nothing to do.
 func (t *topic) remedy(seen kafka.Topic) string {
 	if seen.Err == nil {
 		return fmt.Sprintf("set kafka.partitions for %s to %d, or give the topic its partitions back", t.name, seen.Partitions)
 	}
-	if remedy := seen.Remedy(); remedy != "" {
-		return remedy
+	if !seen.Missing() {
+		return seen.Remedy()
 	}
 	n := t.pinned.Load()
 	if n == 0 {
 		n = max(t.pin, 8)
 	}
-	return fmt.Sprintf("kafka-topics.sh --bootstrap-server BROKER:9092 --create --topic %s --partitions %d --replication-factor 3 --config min.insync.replicas=2", t.name, n)
+	return fmt.Sprintf("kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions %d --replication-factor 3 --config min.insync.replicas=2"+
+		" (on a single broker: --replication-factor 1, without --config)", t.bootstrap, t.name, n)
 }

@@ -35,6 +35,7 @@ type Header struct {
 
 // Record is one event on its way into Kafka.
 type Record struct {
+	EventID   string // for the log
 	Topic     string
 	Key       []byte // nil: no key, any partition
 	Value     []byte

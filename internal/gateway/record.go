@@ -30,6 +30,7 @@ func (d *Delivery) record(ev *event.Event, keyed string, rt *route.Route, sch *s
 	take := func(start int) []byte { return buf[start:len(buf):len(buf)] }
 
 	rec := &event.Record{
+		EventID:   ev.ID,
 		Topic:     rt.Topic,
 		Value:     value,
 		Timestamp: d.ReceivedAt,

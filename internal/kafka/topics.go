@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -38,6 +39,9 @@ type Topic struct {
 	ID              kadm.TopicID
 	Err             error // nil: usable; else wraps event.ErrTopicUnavailable
 }
+
+// Missing tells whether the topic does not exist.
+func (t Topic) Missing() bool { return errors.Is(t.Err, kerr.UnknownTopicOrPartition) }
 
 // Run watches the routed topics and the cluster's health until ctx ends.
 // onTopic is called from one goroutine: for every topic once when it is first
@@ -198,11 +202,15 @@ func (c *Client) metadata(ctx context.Context) (map[string]kmsg.MetadataResponse
 
 func topicOf(name string, d kmsg.MetadataResponseTopic) Topic {
 	t := Topic{Name: name, ID: d.TopicID, Partitions: int32(len(d.Partitions))} //nolint:gosec // Kafka counts partitions in 32 bits
-	switch err := kerr.ErrorForCode(d.ErrorCode); {
+	err := kerr.ErrorForCode(d.ErrorCode)
+	if err == nil && t.Partitions == 0 {
+		err = kerr.UnknownTopicOrPartition
+	}
+	switch {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		t.Err = fmt.Errorf("%w: it does not exist (%w)", event.ErrTopicUnavailable, err)
 	case err != nil:
 		t.Err = fmt.Errorf("%w: %w", event.ErrTopicUnavailable, err)
-	case t.Partitions == 0:
-		t.Err = fmt.Errorf("%w: %w", event.ErrTopicUnavailable, kerr.UnknownTopicOrPartition)
 	}
 	return t
 }
