@@ -179,11 +179,18 @@ func ofBroker(err error, m Mechanism) (diagnosis, bool) {
 	return diagnosis{}, false
 }
 
+// hungUp marks the failure of a first question on a connection that only
+// greetings went over: as good as one that was closed at once.
+type hungUp struct{ error }
+
+func (h *hungUp) Unwrap() error { return h.error }
+
 // ofClosed: the broker hung up where it should have answered. known says that
 // with is what the connection was made with.
 func ofClosed(err error, with *Security, known bool) (diagnosis, bool) {
 	var first *kgo.ErrFirstReadEOF
-	early := errors.As(err, &first)
+	var question *hungUp
+	early := errors.As(err, &first) || errors.As(err, &question) && errors.Is(err, io.EOF)
 	switch {
 	case early && (!known || !with.TLS.Enabled && with.SASL.Mechanism == NoSASL):
 		return diagnosis{"the broker closes the connection at the first request", "the listener expects TLS or SASL: set kafka.tls and kafka.sasl as it asks for", 0}, true

@@ -103,10 +103,10 @@ func (c *Client) renewed(ctx context.Context, t Topic, report func(Topic)) Topic
 	if t.Err != nil {
 		return t
 	}
-	if o.limit.Load() == 0 { // first sight
+	if o.limit.Load() == 0 { // first sight: have the producer id there before the first event
 		o.id = t.ID
 		o.limit.Store(t.MaxMessageBytes)
-		return t
+		o.suspect.Store(true)
 	}
 	why := o.need(ctx, t)
 	if why == "" {

@@ -167,7 +167,7 @@ func (c *Client) whyNot(ctx context.Context) {
 	defer cancel()
 	for _, b := range c.cluster.SeedBrokers() {
 		if _, err := b.Request(ctx, req); err != nil && ctx.Err() == nil {
-			c.edge.note(ofLook, &attempt{with: &c.opts.Security, err: err})
+			c.edge.note(ofLook, &attempt{with: &c.opts.Security, err: &hungUp{err}})
 			return
 		}
 	}
