@@ -4,6 +4,7 @@
 #   make test race    the test suite, without and with the race detector
 #   make lint         golangci-lint with the rules of .golangci.yml
 #   make fuzz         every fuzz target for FUZZTIME each (20s, or 2000x: inputs)
+#   make test-real    against Apache Kafka and Apicurio (Java 17 JDK, Maven, kcat); CXRELAY_REAL=skip skips on a laptop
 #   make bench        Go benchmarks per package, with allocations
 #   make bench-relay  CPU per event of the whole binary against a bare floor
 #   make dev          the relay with an in-process broker and registry
@@ -32,7 +33,7 @@ COMMIT  ?=
 STAMP   := $(if $(VERSION),-X main.version=$(VERSION)) $(if $(COMMIT),-X main.commit=$(COMMIT))
 
 .DEFAULT_GOAL := build
-.PHONY: build test race lint fmt tools fuzz bench bench-relay dev docs vuln clean
+.PHONY: build test race test-real lint fmt tools fuzz bench bench-relay dev docs vuln clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o $(BIN)/cxrelay ./cmd/cxrelay
@@ -42,6 +43,11 @@ test:
 
 race:
 	$(GO) test -race ./...
+
+# Fetches its artefacts once, into .cache/real. CXRELAY_REAL=keep keeps the logs.
+test-real:
+	$(GO) vet -tags real ./test/real/...
+	$(GO) test -tags real -count=1 -timeout 20m -v ./test/real/...
 
 # The version is part of the target: an older binary is replaced.
 tools:

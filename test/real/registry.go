@@ -1,0 +1,115 @@
+package real
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// Registry is a running Apicurio Registry. It keeps its schemas in memory.
+type Registry struct {
+	base    string
+	process *child
+}
+
+// StartRegistry starts a registry for this test alone; it ends with it.
+func StartRegistry(t testing.TB) *Registry {
+	t.Helper()
+	folder, dir := registryJar(t), runFolder(t)
+	r, err := startRegistry(t.Context(), folder, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		r.stop()
+		if t.Failed() {
+			t.Logf("the log of the registry is kept in %s", dir)
+		}
+		tidy(dir, t.Failed())
+	})
+	return r
+}
+
+// startRegistry returns when the registry answers.
+func startRegistry(ctx context.Context, folder, dir string) (*Registry, error) {
+	ports, err := freePorts(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(context.Background(), "java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData",
+		"-Dquarkus.http.host=127.0.0.1", "-Dquarkus.http.port="+strconv.Itoa(ports[0]),
+		"-jar", filepath.Join(folder, registryRunner))
+	cmd.Dir = dir
+	process, err := startChild(cmd, filepath.Join(dir, "registry.log"))
+	if err != nil {
+		return nil, err
+	}
+	r := &Registry{base: "http://" + local(ports[0]), process: process}
+	err = until(ctx, "the registry answers", time.Minute, func() bool {
+		resp, err := r.request(ctx, http.MethodGet, "/subjects", nil)
+		return !process.alive() || err == nil && resp.StatusCode == http.StatusOK
+	})
+	if err == nil && !process.alive() {
+		err = errors.New("the registry has ended")
+	}
+	if err != nil {
+		process.kill()
+		return nil, fmt.Errorf("%w; %s", err, lastWords(process.log))
+	}
+	return r, nil
+}
+
+func (r *Registry) stop() { r.process.kill() }
+
+// URL returns the base of the Confluent-compatible API.
+func (r *Registry) URL() string { return r.base + "/apis/ccompat/v7" }
+
+// Register stores a JSON schema as the newest version of a subject and
+// returns its id.
+func (r *Registry) Register(t testing.TB, subject, schema string) int {
+	t.Helper()
+	body, err := json.Marshal(map[string]string{"schemaType": "JSON", "schema": schema})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := r.request(t.Context(), http.MethodPost, "/subjects/"+subject+"/versions", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer struct{ ID int }
+	if err := json.Unmarshal(resp.body, &answer); err != nil || answer.ID == 0 {
+		t.Fatalf("register %s: %d %s", subject, resp.StatusCode, resp.body)
+	}
+	return answer.ID
+}
+
+type response struct {
+	*http.Response
+	body []byte
+}
+
+func (r *Registry) request(ctx context.Context, method, path string, body []byte) (response, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, r.URL()+path, bytes.NewReader(body))
+	if err != nil {
+		return response{}, err
+	}
+	req.Header.Set("Content-Type", "application/vnd.schemaregistry.v1+json")
+	resp, err := new(http.Transport).RoundTrip(req)
+	if err != nil {
+		return response{}, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return response{resp, b}, err
+}

@@ -1,0 +1,227 @@
+package real
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Relay is a running cxrelay: the binary that users run.
+type Relay struct {
+	URL     string // of the webhook
+	Admin   string // base of the admin listener
+	process *child
+}
+
+// Setup says how a relay is started. Brokers and Registry are required; they
+// and Secret become the three variables that alone are enough.
+type Setup struct {
+	Brokers, Registry, Secret string
+
+	Env    []string // further variables, NAME=value
+	Args   []string // further arguments of serve
+	Mutant Mutant   // a relay with a fault; the zero value has none
+}
+
+// Mutant is a change of one source line, for relays that must be convicted.
+// It is made while compiling (go build -overlay); no file is touched.
+type Mutant struct {
+	File string // from the root of the module
+	Old  string // must be there exactly once
+	New  string
+}
+
+// Relay starts a relay and returns when it is ready. It ends with the test,
+// by SIGTERM, and the test fails if it then ends with an error. Its log stays
+// if the test fails.
+func (r *Rig) Relay(t testing.TB, s Setup) *Relay {
+	t.Helper()
+	r.use(t)
+	binary := r.build(t, s.Mutant)
+	ports, err := freePorts(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(context.Background(), binary, append([]string{"serve"}, s.Args...)...) //nolint:gosec // built above
+	cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"),
+		"KAFKA_BROKERS=" + s.Brokers,
+		"SCHEMA_REGISTRY_URL=" + s.Registry,
+		"CXONE_WEBHOOK_SECRET=" + s.Secret,
+		"CXRELAY_LISTEN_ADDRESS=" + local(ports[0]),
+		"CXRELAY_ADMIN_ADDRESS=" + local(ports[1]),
+	}, s.Env...)
+	process, err := startChild(cmd, r.logFile(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay := &Relay{URL: "http://" + local(ports[0]) + "/cxone/webhook", Admin: "http://" + local(ports[1]), process: process}
+	t.Cleanup(func() { relay.Stop(t) })
+	Until(t, "the relay is ready", 30*time.Second, func() bool { return !process.alive() || relay.Ready() })
+	if !process.alive() {
+		t.Fatalf("the relay has ended: %v; %s", process.err, lastWords(process.log))
+	}
+	return relay
+}
+
+// logFile finds a name for the log of another relay of this test.
+func (r *Rig) logFile(t testing.TB) string {
+	for n := 1; ; n++ {
+		file := filepath.Join(r.dir, fmt.Sprintf("relay-%s-%d.log", strings.ReplaceAll(t.Name(), "/", "-"), n))
+		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+			return file
+		}
+	}
+}
+
+// build compiles the relay once per run and mutation.
+func (r *Rig) build(t testing.TB, m Mutant) string {
+	t.Helper()
+	name := m.File + m.New
+	if binary, ok := r.binaries[name]; ok {
+		return binary
+	}
+	root := moduleRoot(t)
+	binary := filepath.Join(r.dir, "cxrelay-"+strconv.Itoa(len(r.binaries)))
+	args := []string{"build", "-trimpath", "-o", binary}
+	if m != (Mutant{}) {
+		args = append(args, "-overlay", r.overlay(t, root, m))
+	}
+	cmd := exec.CommandContext(t.Context(), "go", append(args, "./cmd/cxrelay")...) //nolint:gosec // our own arguments
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if err := run(t.Context(), cmd, filepath.Join(r.dir, "build.log")); err != nil {
+		t.Fatal(err)
+	}
+	if r.binaries == nil {
+		r.binaries = map[string]string{}
+	}
+	r.binaries[name] = binary
+	return binary
+}
+
+// overlay writes the changed file and the list that go build wants.
+func (r *Rig) overlay(t testing.TB, root string, m Mutant) string {
+	t.Helper()
+	original := filepath.Join(root, m.File)
+	source, err := os.ReadFile(original) //nolint:gosec // a file of this module
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(source, []byte(m.Old)); n != 1 {
+		t.Fatalf("mutant: %q is %d times in %s, want once: the mutant must follow the code", m.Old, n, m.File)
+	}
+	changed := filepath.Join(r.dir, fmt.Sprintf("mutant-%d.go", len(r.binaries)))
+	list := changed + ".json"
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(os.WriteFile(changed, bytes.Replace(source, []byte(m.Old), []byte(m.New), 1), 0o600), os.WriteFile(list, text, 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// Stop ends the relay by SIGTERM, once; the test fails if that takes longer
+// than its shutdown time-out or ends with an error.
+func (r *Relay) Stop(t testing.TB) {
+	t.Helper()
+	if !r.process.alive() {
+		if r.process.err != nil {
+			t.Errorf("the relay ended by itself: %v; %s", r.process.err, lastWords(r.process.log))
+		}
+		return
+	}
+	if err := r.process.signal(syscall.SIGTERM); err != nil {
+		t.Errorf("stop the relay: %v", err)
+	}
+	limit := time.NewTimer(30 * time.Second)
+	defer limit.Stop()
+	select {
+	case <-r.process.ended:
+		if r.process.err != nil {
+			t.Errorf("the relay ended with %v; %s", r.process.err, lastWords(r.process.log))
+		}
+	case <-limit.C:
+		r.process.kill()
+		t.Error("the relay did not stop within 30 s")
+	}
+}
+
+// Log returns what the relay has logged so far: JSON, one object a line.
+func (r *Relay) Log(t testing.TB) string {
+	t.Helper()
+	b, err := os.ReadFile(r.process.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// Ready asks the admin listener.
+func (r *Relay) Ready() bool {
+	status, _, err := r.ask("/-/ready")
+	return err == nil && status == http.StatusOK
+}
+
+// Metrics returns every series of one scrape, by name with labels as they are
+// written in the exposition.
+func (r *Relay) Metrics(t testing.TB) map[string]float64 {
+	t.Helper()
+	_, body, err := r.ask("/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := map[string]float64{}
+	for line := range strings.Lines(body) {
+		cut := strings.LastIndexByte(line, ' ')
+		if strings.HasPrefix(line, "#") || cut < 0 {
+			continue
+		}
+		if v, err := strconv.ParseFloat(strings.TrimSpace(line[cut:]), 64); err == nil {
+			series[line[:cut]] = v
+		}
+	}
+	return series
+}
+
+// Sum adds all series of a metric, whatever their labels.
+func Sum(series map[string]float64, metric string) (total float64) {
+	for name := range maps.Keys(series) {
+		if base, _, _ := strings.Cut(name, "{"); base == metric {
+			total += series[name]
+		}
+	}
+	return total
+}
+
+func (r *Relay) ask(path string) (status int, body string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Admin+path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
+}
