@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -13,8 +14,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
 // TestMain lets the stories run this test binary as "cxrelay".
@@ -22,8 +26,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"cxrelay": main})
 }
 
-// stubRelay answers as the relay's contract says. It checks signatures with
-// nothing but the standard library.
+// stubRelay answers as the relay's contract says. It checks the signatures of
+// cxone with nothing but the standard library.
 type stubRelay struct {
 	secret string
 
@@ -42,13 +46,21 @@ func (s *stubRelay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.tries[string(body)]++
 	first := s.tries[string(body)] == 1
 	s.mu.Unlock()
+	if r.URL.Path == "/hang" {
+		<-r.Context().Done() // the sender goes
+		return
+	}
+	if scheme, path := presetOf(r.URL.Path); path {
+		s.acceptPreset(w, r, scheme, body)
+		return
+	}
 	switch {
 	case r.Method != http.MethodPost:
 		problem(w, http.StatusMethodNotAllowed, "method_not_allowed", "")
 	case r.Header.Get("X-Cxone-Signature") != hex.EncodeToString(mac.Sum(nil)):
 		problem(w, http.StatusUnauthorized, "bad_signature", "")
-	case r.URL.Path == "/busy" && first:
-		w.Header().Set("Retry-After", "1")
+	case r.URL.Path == "/busy" && first, r.URL.Path == "/down":
+		w.Header().Set("Retry-After", cmp.Or(r.URL.Query().Get("after"), "1"))
 		problem(w, http.StatusServiceUnavailable, "kafka_unavailable", `,"detail":"no broker answers","eventId":"x"`)
 	case r.URL.Path == "/hostile":
 		problem(w, http.StatusBadRequest, "malformed", `,"detail":"\u001b[2J boo"`)
@@ -58,9 +70,39 @@ func (s *stubRelay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			{"pointer":"","keyword":"required","expected":"contactId","actual":""}]`)
 	case strings.HasPrefix(r.URL.Path, "/size"):
 		_, _ = fmt.Fprintf(w, `{"reason":"accepted","eventId":"%d bytes"}`, len(body))
+	case r.URL.Path == "/named":
+		_, _ = io.WriteString(w, `{"reason":"accepted","eventId":"named-by-the-relay"}`)
 	default:
-		_, _ = io.WriteString(w, `{"reason":"accepted","eventId":"x"}`)
+		_, _ = io.WriteString(w, `{"reason":"accepted"}`)
 	}
+}
+
+// presetOf reads /preset/NAME.
+func presetOf(path string) (scheme signature.Scheme, ok bool) {
+	name, ok := strings.CutPrefix(path, "/preset/")
+	if !ok {
+		return signature.Scheme{}, false
+	}
+	scheme, _ = signature.Preset(name)
+	if name == "token" {
+		scheme.Header = "X-Token"
+	}
+	return scheme, true
+}
+
+// acceptPreset takes what a source of another scheme takes. The secret is the
+// query.
+func (s *stubRelay) acceptPreset(w http.ResponseWriter, r *http.Request, scheme signature.Scheme, body []byte) {
+	v, err := signature.NewVerifier(scheme, []signature.Secret{{ID: "stub", Value: []byte(r.URL.Query().Get("secret"))}})
+	if err != nil {
+		problem(w, http.StatusInternalServerError, "internal", "")
+		return
+	}
+	if _, err := v.Verify(r.Header.Values, body, time.Now()); err != nil {
+		problem(w, http.StatusUnauthorized, "bad_signature", "")
+		return
+	}
+	_, _ = io.WriteString(w, `{"reason":"accepted"}`)
 }
 
 func problem(w http.ResponseWriter, status int, reason, more string) {
@@ -108,6 +150,29 @@ func TestSendFailsWithItsOutput(t *testing.T) {
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// TestManyConnectionsForOneEvent: connections that nothing goes over cost
+// nothing.
+func TestManyConnectionsForOneEvent(t *testing.T) {
+	stub := httptest.NewServer(&stubRelay{secret: defaultSecret, tries: map[string]int{}})
+	defer stub.Close()
+	began := time.Now()
+	code, stdout, stderr := runMain(t.Context(), "", "send", "--url", stub.URL, "--connections", "1000000000", "--count", "1")
+	if code != 0 || !strings.Contains(stdout, "\n1 event, 1 with 2xx") {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	if took := time.Since(began); took > patience {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestShellWord(t *testing.T) {
+	for in, want := range map[string]string{"": "''", "./bin/cxrelay": "./bin/cxrelay", "a b": "'a b'", "$x": "'$x'", "~/é": "'~/é'"} {
+		if got := shellWord(in); got != want {
+			t.Errorf("shellWord(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
 
 func TestShellQuote(t *testing.T) {
 	for in, want := range map[string]string{"": "''", "a b": "'a b'", "it's $x": `'it'\''s $x'`} {

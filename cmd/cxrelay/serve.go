@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -129,15 +130,33 @@ func (l *logFlags) logger(cmd *cobra.Command) (*slog.Logger, *slog.LevelVar, err
 			format = "text"
 		}
 	}
-	opts := &slog.HandlerOptions{Level: level}
+	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	switch format {
 	case "json":
 		return slog.New(slog.NewJSONHandler(out, opts)), level, nil
 	case "text":
+		opts.ReplaceAttr = readableText
 		return slog.New(slog.NewTextHandler(out, opts)), level, nil
 	default:
 		return nil, nil, usageError("--log-format %q: want json or text", l.format)
 	}
+}
+
+// readable writes a duration as "1.5s", where slog's JSON would have
+// nanoseconds without their unit.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
+}
+
+// readableText also joins lists, which slog's text would write as Go does.
+func readableText(groups []string, a slog.Attr) slog.Attr {
+	if list, ok := a.Value.Any().([]string); ok {
+		return slog.String(a.Key, strings.Join(list, "; "))
+	}
+	return readable(groups, a)
 }
 
 func appBuild() app.Build {

@@ -29,9 +29,10 @@ func (ld *loader) check() {
 }
 
 func (ld *loader) checkInstance() {
-	s := ld.cfg.Instance
-	if len(s) > 255 || strings.ContainsAny(s, "/ ") {
-		ld.fault("instance", "a name has at most 255 bytes, no slash and no space", "")
+	allowed := func(r rune) bool { return isUnreserved(r) && r != '~' || r == ':' }
+	if s := ld.cfg.Instance; len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool { return !allowed(r) }) {
+		ld.fault("instance", "a name has 1 to 128 characters of a-z, A-Z, 0-9, dot, underscore, colon and minus: it goes into every record",
+			"leave it empty for the host name")
 	}
 }
 
@@ -51,7 +52,7 @@ func (ld *loader) checkListeners() {
 func (ld *loader) checkAddress(path, address string) {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil || !isPort(port, 0) {
-		ld.fault(path, quote(address)+" is no address (examples: :8080, 127.0.0.1:8080, [::1]:8080)", "")
+		ld.fault(path, ld.quote(path, address)+" is no address (examples: :8080, 127.0.0.1:8080, [::1]:8080)", "")
 	}
 }
 
@@ -92,8 +93,9 @@ func (ld *loader) checkRoutes() {
 	}
 	if err == nil {
 		for _, s := range table.Shadowed() {
+			by := element("routes", s.By)
 			ld.warn(member(element("routes", s.Row), "type"),
-				fmt.Sprintf("this route never matches: routes[%d] (%q) takes all of it", s.By, ld.cfg.Routes[s.By].Pattern),
+				fmt.Sprintf("this route never matches: %s (%s) takes all of it", by, ld.quote(member(by, "type"), ld.cfg.Routes[s.By].Pattern)),
 				"move the narrower route up")
 		}
 	}
@@ -147,14 +149,15 @@ func (ld *loader) checkKafka() {
 	for i, b := range k.Brokers {
 		host, port, err := net.SplitHostPort(b)
 		if err != nil || host == "" || !isPort(port, 1) || strings.ContainsAny(host, "/@, ") {
-			ld.fault(element("kafka.brokers", i), quote(b)+" is no broker (examples: kafka:9092, 10.0.0.1:9092)", "")
+			path := element("kafka.brokers", i)
+			ld.fault(path, ld.quote(path, b)+" is no broker (examples: kafka:9092, 10.0.0.1:9092)", "")
 		}
 	}
 	ld.checkKafkaSecurity()
 	for _, topic := range slices.Sorted(maps.Keys(k.Partitions)) {
 		routed := func(r route.Route) bool { return r.Topic == topic }
 		if !slices.ContainsFunc(ld.cfg.Routes, routed) {
-			ld.fault(member("kafka.partitions", topic), "no route leads to this topic", nearestTopic(topic, ld.cfg.Routes))
+			ld.fault(member("kafka.partitions", topic), "no route leads to this topic", ld.nearestTopic(topic))
 		}
 	}
 	ld.checkPinned()
@@ -167,9 +170,13 @@ func (ld *loader) checkPinned() {
 		return
 	}
 	var missing []string
-	for _, r := range ld.cfg.Routes {
-		if _, pinned := ld.cfg.Kafka.Partitions[r.Topic]; !r.Drop && !pinned && r.Topic != "" && !slices.Contains(missing, r.Topic) {
-			missing = append(missing, r.Topic)
+	for i, r := range ld.cfg.Routes {
+		name := r.Topic
+		if ld.filled(member(element("routes", i), "topic")) {
+			name = masked
+		}
+		if _, pinned := ld.cfg.Kafka.Partitions[r.Topic]; !r.Drop && !pinned && r.Topic != "" && !slices.Contains(missing, name) {
+			missing = append(missing, name)
 		}
 	}
 	if len(missing) > 0 {
@@ -178,10 +185,12 @@ func (ld *loader) checkPinned() {
 	}
 }
 
-func nearestTopic(topic string, routes []route.Route) string {
-	topics := make([]string, 0, len(routes))
-	for _, r := range routes {
-		topics = append(topics, r.Topic)
+func (ld *loader) nearestTopic(topic string) string {
+	topics := make([]string, 0, len(ld.cfg.Routes))
+	for i, r := range ld.cfg.Routes {
+		if !ld.filled(member(element("routes", i), "topic")) {
+			topics = append(topics, r.Topic)
+		}
 	}
 	if near := nearest(topic, topics); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
@@ -208,6 +217,7 @@ func (ld *loader) readable(path, file string) {
 	}
 	const others fs.FileMode = 0o004
 	if info, err := ld.src.Stat(file); err == nil && info.Mode().Perm()&others != 0 {
-		ld.warn(path, fmt.Sprintf("every user of this machine can read the file (mode %#o)", info.Mode().Perm()), "chmod o-r")
+		ld.warn(path, fmt.Sprintf("every user of this machine can read the file (mode %#o)", info.Mode().Perm()),
+			"chmod o-r; on Kubernetes, defaultMode: 0440 of the volume, with an fsGroup")
 	}
 }

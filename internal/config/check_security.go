@@ -162,7 +162,7 @@ func (ld *loader) checkTLS() {
 		return
 	}
 	if strings.ContainsAny(t.ServerName, "/ ") || strings.Contains(t.ServerName, ":") && net.ParseIP(t.ServerName) == nil {
-		ld.fault(path+".server_name", quote(t.ServerName)+" is no host name", "without scheme and port, as in the brokers' certificates")
+		ld.fault(path+".server_name", ld.quote(path+".server_name", t.ServerName)+" is no host name", "without scheme and port, as in the brokers' certificates")
 	}
 	if t.CAFile != "" {
 		t.CA = ld.loadCertificates(path+".ca_file", &t.CAFile)

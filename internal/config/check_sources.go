@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,7 +30,7 @@ func (ld *loader) checkSource(path string, w *Webhook) {
 	case w.Name == "":
 		ld.fault(path+".name", "a source needs a name", "")
 	case !isLabel(w.Name) || w.Name == "none":
-		ld.fault(path+".name", quote(w.Name)+" is no name of a source", labelHint+`; not "none"`)
+		ld.fault(path+".name", ld.quote(path+".name", w.Name)+" is no name of a source", labelHint+`; not "none"`)
 	}
 	if message := faultOfPath(w.Path); message != "" {
 		ld.fault(path+".path", message, "example: /cxone/webhook")
@@ -72,7 +73,11 @@ func (ld *loader) checkSignature(path string, w *Webhook) {
 	} else if !ld.faulty[path+".preset"] {
 		complete(&w.Scheme)
 		for _, f := range w.Scheme.Validate() {
-			ld.fault(member(path, f.Field), f.Problem, "")
+			hint := ""
+			if f.Field == "header" && w.Scheme.Header == "" {
+				hint = "name the one that carries the token: header: x-token"
+			}
+			ld.fault(member(path, f.Field), f.Problem, hint)
 		}
 	}
 	ld.checkNames(path+".secrets", w)
@@ -86,8 +91,24 @@ func (ld *loader) checkKeys(path string, w *Webhook) {
 	for i, key := range w.Keys() {
 		if _, err := signature.NewVerifier(w.Scheme, []signature.Secret{key}); err != nil {
 			ld.fault(element(path, i), err.Error(), "")
+			continue
+		}
+		if n := whsecLen(key.Value); w.Scheme.SecretEncoding == signature.SecretWhsec && n < minWhsec {
+			ld.warn(element(path, i), fmt.Sprintf("the secret has %d bytes; Standard Webhooks asks for 24 to 64", n),
+				"whsec_ and what openssl rand -base64 32 prints")
 		}
 	}
+}
+
+// minWhsec is the fewest bytes of a secret that Standard Webhooks allows
+// (standardwebhooks.com, "Signature scheme").
+const minWhsec = 24
+
+// whsecLen is the number of bytes that a well-formed secret decodes to: six
+// bits a character.
+func whsecLen(secret []byte) int {
+	text := bytes.TrimRight(bytes.TrimPrefix(secret, []byte("whsec_")), "=")
+	return len(text) * 6 / 8
 }
 
 func (ld *loader) checkNames(secrets string, w *Webhook) {
@@ -101,7 +122,7 @@ func (ld *loader) checkNames(secrets string, w *Webhook) {
 		case id == "":
 			ld.fault(p+".id", "a secret needs an id: metrics and logs show it", "")
 		case !isLabel(id):
-			ld.fault(p+".id", quote(id)+" is no id of a secret", labelHint)
+			ld.fault(p+".id", ld.quote(p+".id", id)+" is no id of a secret", labelHint)
 		case seen[id]:
 			ld.fault(p+".id", "another secret has this id", "")
 		}

@@ -19,7 +19,7 @@ import (
 // Config is a complete, checked configuration as Load returns it. It is safe
 // for concurrent use as long as nobody changes it.
 type Config struct {
-	Instance string // empty: the host name
+	Instance string // for record headers, no slash; empty: the host name
 	Listen   Listen
 	Admin    Admin
 	Sources  []Webhook     // exactly one for now
@@ -139,13 +139,13 @@ func defaults(hasFile bool) *Config {
 }
 
 // newWebhook is a source of which only the defaults are known.
-func newWebhook() Webhook { return Webhook{Deadline: 2 * time.Second} }
+func newWebhook() Webhook { return Webhook{Path: "/cxone/webhook", Deadline: 2 * time.Second} }
 
 // builtinSource is the source of a configuration without sources; its secret
 // comes from the environment.
 func builtinSource() Webhook {
 	w := newWebhook()
-	w.Name, w.Path = "cxone", "/cxone/webhook"
+	w.Name = "cxone"
 	w.Scheme, _ = signature.Preset("cxone")
 	return w
 }

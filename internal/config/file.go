@@ -64,7 +64,7 @@ func (ld *loader) parse(source string) (body ast.Node, ok bool) {
 		case doc.Body == nil:
 		case doc.Body.Type() == ast.CommentType || doc.Body.Type() == ast.DirectiveType:
 		case body != nil:
-			ld.hide(doc.Body)
+			ld.hideSecrets(doc.Body)
 			ld.faultAt("", placeOf(doc.Body), "a second document; a configuration is one", "remove the line ---")
 			return body, true
 		default:
@@ -117,17 +117,15 @@ func (ld *loader) hideForSyntax(line int) {
 	}
 	source := ld.text.lines[line-1]
 	keys := regexp.MustCompile(`[^\s:,{}\[\]-][^\s:,{}\[\]]*\s*:`).FindAllStringIndex(source, -1)
-	harmless := make(map[string]bool)
-	eachName(func(path string, secret bool) {
-		harmless[path[strings.LastIndexByte(path, '.')+1:]] = !secret
-	})
 	from := 1
 	for i, k := range keys {
 		if i == 0 && strings.Trim(source[:k[0]], " \t-{[") != "" {
 			break // the line goes on with something
 		}
-		if !harmless[strings.TrimRight(source[k[0]:k[1]], " \t:")] {
-			from = len([]rune(source[:k[1]])) + 1
+		name, rest := strings.TrimRight(source[k[0]:k[1]], " \t:"), strings.TrimLeft(source[k[1]:], " ")
+		if !harmless(name) || holdsSecrets(name) && rest != "" && rest[0] != '{' {
+			blanks := len(source) - k[1] - len(rest)
+			from = len([]rune(source[:k[1]])) + blanks + 1
 			break
 		}
 		from = len([]rune(source)) + 2

@@ -37,6 +37,8 @@ type list struct {
 	reset func()      // forgets the default
 	grow  func() node // appends an element and returns where it is filled in
 	texts bool        // of texts: one line with commas can give it
+
+	scalars bool // its elements are single values
 }
 
 // dict is a mapping with free keys.
@@ -213,8 +215,10 @@ func parsed[T any](dst *T, parse func(string) (T, error)) *scalar {
 }
 
 func listOf[T any](dst *[]T, fresh func() T, keys func(*T) node) *list {
+	_, scalars := keys(new(T)).(*scalar)
 	return &list{
-		reset: func() { *dst = nil },
+		scalars: scalars,
+		reset:   func() { *dst = nil },
 		grow: func() node {
 			*dst = append(*dst, fresh())
 			return keys(&(*dst)[len(*dst)-1])

@@ -75,6 +75,8 @@ type origin struct {
 	layer layer
 	place place  // fromFile
 	env   string // fromEnv
+
+	expanded bool // variables were filled in: the value may be a secret
 }
 
 type loader struct {

@@ -229,9 +229,9 @@ func TestExpansion(t *testing.T) {
 		"${B:-}": "", "${EMPTY}": "", "${A:?no}": "one", "$${A}": "${A}", "$${A}${A}": "${A}one", "$A": "$A", "$$": "$$", "a$": "a$",
 		"${TRICK}": "${A}", "${B:-a:-b}": "a:-b", "}": "}",
 	} {
-		c, _ := mustLoad(t, config.Source{File: "c.yaml", Env: env, Data: []byte("instance: '" + in + "'\n")})
-		if c.Instance != want {
-			t.Errorf("%s = %q, want %q", in, c.Instance, want)
+		c, _ := mustLoad(t, config.Source{File: "c.yaml", Env: env, Data: []byte("schema: {subject: 's " + in + "'}\n")})
+		if c.Schema.Subject != "s "+want {
+			t.Errorf("%s = %q, want %q", in, c.Schema.Subject, want)
 		}
 	}
 }
@@ -240,10 +240,10 @@ func TestExpansion(t *testing.T) {
 func TestExpansionIsNoText(t *testing.T) {
 	c, _ := mustLoad(t, config.Source{
 		File: "c.yaml", Env: founding("N=a:{b}#c", "T=true"),
-		Data: []byte("instance: ${N} # ${MISSING}\nlisten: {metrics: \"${T}\"}\n"),
+		Data: []byte("schema:\n  subject: ${N} # ${MISSING}\nlisten: {metrics: \"${T}\"}\n"),
 	})
-	if c.Instance != "a:{b}#c" {
-		t.Errorf("instance %q", c.Instance)
+	if c.Schema.Subject != "a:{b}#c" {
+		t.Errorf("subject %q", c.Schema.Subject)
 	}
 	if !c.Listen.Metrics {
 		t.Error("an expanded value is not read as its key's type")
@@ -275,6 +275,9 @@ func TestSecretFilesOnDisk(t *testing.T) {
 	var got []string
 	for _, w := range warnings {
 		got = append(got, w.Path+" "+w.Message)
+		if strings.Contains(w.Message, "mode 0644") && !strings.Contains(w.Hint, "defaultMode: 0440") {
+			t.Errorf("hint %q does not say what to do on Kubernetes", w.Hint)
+		}
 	}
 	want := "sources[0].signature.secrets[1].file every user of this machine can read the file (mode 0644)\n" +
 		"sources[0].signature.secrets[2].value a secret is written in the file"

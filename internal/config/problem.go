@@ -6,9 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/token"
 )
 
 // Severity tells faults from warnings.
@@ -171,6 +168,18 @@ func (ld *loader) given(path string) bool {
 	return ok
 }
 
+// filled reports whether variables were filled in in the value at path, which
+// may hold a secret then.
+func (ld *loader) filled(path string) bool { return ld.origins[path].expanded }
+
+// quote shows the value at path in a message, if it is the file's own text.
+func (ld *loader) quote(path, value string) string {
+	if ld.filled(path) {
+		value = masked
+	}
+	return quote(value)
+}
+
 func member(path, name string) string {
 	if path == "" {
 		return name
@@ -272,63 +281,4 @@ func clip(line []rune, caret int) ([]rune, int) {
 		out[width-1] = '…'
 	}
 	return out, caret - start
-}
-
-// hide keeps everything below y out of all excerpts: from the first token of
-// each value to the token that follows it.
-func (ld *loader) hide(y ast.Node) {
-	ast.Walk(hider{ld.text}, y)
-}
-
-type hider struct{ text *text }
-
-// Visit hides one node; it is called by ast.Walk.
-func (h hider) Visit(y ast.Node) ast.Visitor {
-	switch y := y.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode:
-		return h
-	case *ast.LiteralNode:
-		h.add(y.GetToken(), y.Value.GetToken())
-		return nil
-	case *ast.NullNode:
-		return nil
-	default:
-		h.add(y.GetToken(), y.GetToken())
-		return h
-	}
-}
-
-// add hides from first to what follows last. The parser's columns are not
-// always right (behind a tag, for one): where the source does not show the
-// token at its place, whole lines are hidden.
-func (h hider) add(first, last *token.Token) {
-	if first == nil || first.Position == nil {
-		return
-	}
-	start, end := place{first.Position.Line, first.Position.Column}, h.text.end()
-	exact := h.text.shows(first)
-	if last != nil && last.Next != nil && last.Next.Position != nil {
-		end = place{last.Next.Position.Line, last.Next.Position.Column}
-		exact = exact && h.text.shows(last.Next)
-	}
-	switch {
-	case !start.before(end):
-		start, end = place{start.line, 1}, h.text.end()
-	case !exact:
-		start, end = place{start.line, 1}, place{end.line + 1, 1}
-	}
-	h.text.hidden = append(h.text.hidden, span{start, end})
-}
-
-// shows reports whether the first line of t stands where t says.
-func (t *text) shows(tk *token.Token) bool {
-	if tk.Position.Line < 1 || tk.Position.Line > len(t.lines) || tk.Position.Column < 1 {
-		return false
-	}
-	line := []rune(t.lines[tk.Position.Line-1])
-	if tk.Position.Column > len(line) {
-		return false
-	}
-	source, _, _ := strings.Cut(strings.TrimSpace(tk.Origin), "\n")
-	return source != "" && strings.HasPrefix(string(line[tk.Position.Column-1:]), strings.TrimRight(source, " "))
 }

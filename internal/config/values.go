@@ -181,10 +181,11 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(masked) }
 // MarshalText gives encoders of JSON, YAML and others "***".
 func (s Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 
-// holdsCredentials reports whether s looks like scheme://user:password@host.
+// holdsCredentials reports whether s looks like user:password@host, with or
+// without a scheme in front.
 func holdsCredentials(s string) bool {
-	_, rest, isURL := strings.Cut(s, "://")
-	return isURL && strings.Contains(rest, "@")
+	at := strings.LastIndexByte(s, '@')
+	return at > 0 && strings.Contains(s[:at], ":")
 }
 
 // quote shows a value in a message: printable, and not endless.

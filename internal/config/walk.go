@@ -13,17 +13,17 @@ import (
 func (ld *loader) walk(path string, n node, y ast.Node) {
 	ld.origins[path] = origin{layer: fromFile, place: placeOf(y)}
 	if message, hint := unusable(y); message != "" {
-		ld.hide(y)
+		ld.hideMisfit(path, n, y)
 		ld.fault(path, message, hint)
 		return
 	}
 	switch n := n.(type) {
 	case object:
-		if entries, ok := ld.entries(path, y); ok {
+		if entries, ok := ld.entries(path, n, y); ok {
 			ld.walkObject(path, n, entries)
 		}
 	case *dict:
-		if entries, ok := ld.entries(path, y); ok {
+		if entries, ok := ld.entries(path, n, y); ok {
 			for _, e := range entries {
 				set := func(s string) error { return n.set(e.name, s) }
 				ld.walk(member(path, e.name), &scalar{set: set}, e.value)
@@ -32,7 +32,7 @@ func (ld *loader) walk(path string, n node, y ast.Node) {
 	case *list:
 		seq, ok := y.(*ast.SequenceNode)
 		if !ok {
-			ld.wrongKind(path, "a list", y)
+			ld.wrongKind(path, "a list", n, y)
 			return
 		}
 		n.reset()
@@ -60,22 +60,26 @@ func unusable(y ast.Node) (message, hint string) {
 	}
 }
 
-func (ld *loader) wrongKind(path, want string, y ast.Node) {
-	ld.hide(y)
-	kind := "a text"
+func (ld *loader) wrongKind(path, want string, n node, y ast.Node) {
+	ld.hideMisfit(path, n, y)
+	kind, hint := "a text", ""
 	switch y.Type() {
 	case ast.MappingType, ast.MappingValueType:
 		kind = "a mapping"
 	case ast.SequenceType:
 		kind = "a list"
+	default:
+		if l, ok := n.(*list); ok && l.scalars {
+			hint = "put it in brackets: […]"
+		}
 	}
-	ld.fault(path, "must be "+want+", not "+kind, "")
+	ld.fault(path, "must be "+want+", not "+kind, hint)
 }
 
 func (ld *loader) walkScalar(path string, n *scalar, y ast.Node) {
 	raw, ok := scalarText(y)
 	if !ok {
-		ld.wrongKind(path, "one value", y)
+		ld.wrongKind(path, "one value", n, y)
 		return
 	}
 	if n.secret || holdsCredentials(raw) {
@@ -93,9 +97,28 @@ func (ld *loader) walkScalar(path string, n *scalar, y ast.Node) {
 	if len(faults) > 0 {
 		return
 	}
-	if err := n.set(value); err != nil {
+	expanded := value != raw
+	if expanded {
+		o := ld.origins[path]
+		o.expanded = true
+		ld.origins[path] = o
+	}
+	switch err := n.set(value); {
+	case err == nil:
+	case expanded:
+		ld.fault(path, unfilled(n, raw), "look at what the variables hold; it is not shown")
+	default:
 		ld.fault(path, err.Error(), "")
 	}
+}
+
+// unfilled is the fault of a value whose variables, which may be secrets, are
+// filled in, in the words of the text as it stands in the file.
+func unfilled(n *scalar, raw string) string {
+	if err := n.set(raw); err != nil {
+		return err.Error() + ", with its variables filled in"
+	}
+	return "with its variables filled in, the value cannot be used here"
 }
 
 // fileKey is the key beside a secret that names its file.
@@ -150,7 +173,7 @@ type entry struct {
 }
 
 // entries lists a mapping, and reports keys that stand twice or are no text.
-func (ld *loader) entries(path string, y ast.Node) ([]entry, bool) {
+func (ld *loader) entries(path string, n node, y ast.Node) ([]entry, bool) {
 	var pairs []*ast.MappingValueNode
 	switch y := y.(type) {
 	case *ast.MappingNode:
@@ -158,7 +181,7 @@ func (ld *loader) entries(path string, y ast.Node) ([]entry, bool) {
 	case *ast.MappingValueNode:
 		pairs = []*ast.MappingValueNode{y}
 	default:
-		ld.wrongKind(path, "a mapping", y)
+		ld.wrongKind(path, "a mapping", n, y)
 		return nil, false
 	}
 	var entries []entry
@@ -171,7 +194,7 @@ func (ld *loader) entries(path string, y ast.Node) ([]entry, bool) {
 			continue
 		}
 		if i := slices.IndexFunc(entries, func(e entry) bool { return e.name == name }); i >= 0 {
-			ld.hide(pair.Value)
+			ld.hideBelow(pair.Value, inSecrets(path) || !harmless(name))
 			ld.faultAt(member(path, name), at, fmt.Sprintf("stands twice, first in line %d", entries[i].at.line), "keep one of them")
 			continue
 		}
@@ -194,8 +217,8 @@ func (ld *loader) walkObject(path string, o object, entries []entry) {
 		if slices.Contains(names, e.name) {
 			continue
 		}
-		ld.hide(e.value) // it may be a secret under a misspelt key
 		near := nearest(e.name, names)
+		ld.hideBelow(e.value, o.maybeSecret(path, e.name, near))
 		ld.faultAt(member(path, e.name), e.at, "unknown key", keyHint(e.name, near, names))
 		if near != "" {
 			ld.faulty[member(path, near)] = true // "is missing" would only repeat it
