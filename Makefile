@@ -1,6 +1,7 @@
 # Everything a contributor runs. CI (.ci/run) calls the same targets.
 #
 #   make build        bin/cxrelay, static
+#   make release      static binaries for linux and darwin with checksums, in dist/
 #   make test race    the test suite, without and with the race detector
 #   make lint         golangci-lint with the rules of .golangci.yml
 #   make fuzz         every fuzz target for FUZZTIME each (20s, or 2000x: inputs)
@@ -30,13 +31,30 @@ GOLANGCI  ?= $(GOBIN_DIR)/golangci-lint
 # What "cxrelay version" says; empty: what the Go tool has recorded.
 VERSION ?=
 COMMIT  ?=
-STAMP   := $(if $(VERSION),-X main.version=$(VERSION)) $(if $(COMMIT),-X main.commit=$(COMMIT))
+DATE    ?=
+STAMP   := $(if $(VERSION),-X main.version=$(VERSION)) $(if $(COMMIT),-X main.commit=$(COMMIT)) $(if $(DATE),-X main.date=$(DATE))
+
+DIST      ?= dist
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 
 .DEFAULT_GOAL := build
-.PHONY: build test race test-real lint fmt tools fuzz bench bench-relay dev docs vuln clean
+.PHONY: build release test race test-real lint fmt tools fuzz bench bench-relay dev docs vuln clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o $(BIN)/cxrelay ./cmd/cxrelay
+
+# Reproducible: the same commit and Go version give the same bytes.
+release:
+	@test -n "$(VERSION)" || { echo "make release VERSION=v1.2.3"; exit 1; }
+	rm -rf $(DIST) && mkdir -p $(DIST)
+	@for platform in $(PLATFORMS); do \
+		out=$(DIST)/cxrelay_$(VERSION)_$${platform%/*}_$${platform#*/}; \
+		echo "$$out"; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build -trimpath \
+			-ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$$(git rev-parse HEAD) -X main.date=$$(git log -1 --format=%cI)" \
+			-o "$$out" ./cmd/cxrelay || exit 1; \
+	done
+	cd $(DIST) && sha256sum cxrelay_* > SHA256SUMS && cat SHA256SUMS
 
 test:
 	$(GO) test ./...
@@ -91,5 +109,5 @@ vuln:
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 clean:
-	rm -rf $(BIN)
+	rm -rf $(BIN) $(DIST)
 	$(GO) clean -testcache
