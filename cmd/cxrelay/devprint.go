@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cxrelay/cxrelay/internal/devkit"
 	"github.com/cxrelay/cxrelay/internal/gateway"
@@ -27,8 +30,9 @@ type devPrinter struct {
 }
 
 const (
-	devQueue = 10_000          // lines
-	devFlush = 2 * time.Second // for the lines that are left at the end
+	devQueue   = 10_000          // lines
+	shortRunes = 40              // of type and contact
+	devFlush   = 2 * time.Second // for the lines that are left at the end
 )
 
 func newDevPrinter(out io.Writer, format format) *devPrinter {
@@ -43,6 +47,9 @@ type readyFacts struct {
 	Registry string `json:"registry"`
 	Admin    string `json:"admin"`
 	Secret   string `json:"secret"`
+
+	exposed []devAddress // what can be reached from the network
+	program string       // how to start this program, for a shell
 }
 
 const sampleBody = `{"eventId":"hello-1","actionType":"CALL_DISCONNECTED","contactId":"698423177015","agentId":40117823,"note":"sent with curl"}`
@@ -66,7 +73,11 @@ func (p *devPrinter) banner(f readyFacts) string {
 	for _, h := range fields {
 		fmt.Fprintf(&headers, " -H '%s: %s'", h.Name, h.Value)
 	}
-	return fmt.Sprintf(`cxrelay dev: nothing leaves this machine, all data is in memory
+	where := "nothing leaves this machine"
+	if len(f.exposed) > 0 {
+		where = "REACHABLE FROM THE NETWORK by " + flagNames(f.exposed)
+	}
+	return fmt.Sprintf(`cxrelay dev: %s, all data is in memory
 
   webhook   %s
   secret    %s
@@ -78,11 +89,29 @@ Send one event (the signature fits this body and secret):
 
   curl -sS -i %s -H 'Content-Type: application/json'%s --data-raw '%s'
 
-Send more:  cxrelay send --url %s --secret %s
+Send more:  %s send --url %s --secret %s
 Read them:  kcat -b %s -C -e -t cxone.calls.terminated -f '%%k  %%p/%%o  %%s\n'
 Stop:       Ctrl-C
 
-`, f.Webhook, f.Secret, f.Kafka, f.Registry, f.Admin, shellQuote(f.Webhook), headers.String(), sampleBody, shellQuote(f.Webhook), shellQuote(f.Secret), f.Kafka)
+`, where, f.Webhook, f.Secret, f.Kafka, f.Registry, f.Admin, shellQuote(f.Webhook), headers.String(), sampleBody, f.program, shellQuote(f.Webhook), shellQuote(f.Secret), f.Kafka)
+}
+
+func flagNames(addresses []devAddress) string {
+	names := make([]string, len(addresses))
+	for i, a := range addresses {
+		names[i] = a.flag
+	}
+	return strings.Join(names, ", ")
+}
+
+// programName is how to start the program that was started as name. "go run"
+// starts it from a directory of its own, either a temporary one or one in the
+// build cache, which is no name to type again.
+func programName(name string) string {
+	if goRun := regexp.MustCompile(`/go-build[0-9]+/b[0-9]+/exe/[^/]+$|/[0-9a-f]{2}/[0-9a-f]{64}-d/[^/]+$`); goRun.MatchString(filepath.ToSlash(name)) {
+		return "go run ./cmd/cxrelay"
+	}
+	return shellWord(name)
 }
 
 // devAnswer is one answered event of --format json.
@@ -129,7 +158,21 @@ func (p *devPrinter) verdict(v *gateway.Verdict) {
 		why = "  " + printable(why)
 	}
 	p.print("%s  %d %-18s %-20s %-14s %-30s %7.1f ms%s\n", time.Now().Format("15:04:05.000"), v.Reason.Status(), v.Reason,
-		cmp.Or(printable(v.Event.Type), "-"), cmp.Or(printable(v.Event.Contact), "-"), cmp.Or(place, "-"), ms, why)
+		cmp.Or(short(v.Event.Type), "-"), cmp.Or(short(v.Event.Contact), "-"), cmp.Or(place, "-"), ms, why)
+}
+
+// short keeps a column of a line readable, whatever a sender put there: at
+// most shortRunes characters, none of which steers the terminal.
+func short(s string) string {
+	n := 0
+	for i := range s {
+		if n++; n == shortRunes {
+			if _, size := utf8.DecodeRuneInString(s[i:]); i+size < len(s) {
+				return printable(s[:i]) + "…"
+			}
+		}
+	}
+	return printable(s)
 }
 
 // violationsOf gives the violations the form in which a sender sees them.

@@ -4,16 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cxrelay/cxrelay/internal/devkit"
+	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
 type sendFlags struct {
 	url, secret      string
+	preset, header   string
 	count            int
 	rate             float64
 	connections      int
@@ -45,15 +50,22 @@ answer to the one before. With --retry, an answer 429 or 5xx, or none at all,
 is tried again after 500 ms, 1 s, 2 s ... up to 10 s (less up to half of it at
 random), not before Retry-After, until --timeout has passed.
 
-The secret is --secret, else the variable ` + secretEnv + `, else the
+The signature is that of a source with the same --preset: bearer, basic and
+token send the secret itself, token in the header that --header names. The
+secret is --secret, else the variable ` + secretEnv + `, else the
 one that "cxrelay dev" uses.
+
+In --set a.0.b=1, a name inside an array is an index from 0; one more than the
+last appends. Nothing else than a member or an element is ever replaced: a way
+through a string or a number is refused, as is an index that a sample lacks.
 
 Exit code: 0 when every event's last answer was 2xx (or, with --expect, that
 code), 1 when not, 69 when nothing answered at all.`,
 		Example: `  cxrelay send
   cxrelay send CALL_DISCONNECTED --count 1000 --connections 8 --rate 200 --quiet
   cxrelay send --set agentId=0 --expect 422
-  cxrelay send --file event.json --set 'customer.name=Zoë'`,
+  cxrelay send --file event.json --set 'customer.name=Zoë'
+  cxrelay send --preset token --header X-Token --secret t0ken --count 100`,
 		Args: cobra.ArbitraryArgs,
 	}
 	f.register(cmd)
@@ -74,18 +86,21 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.url, "url", defaultURL, "where to send to")
 	flags.StringVar(&f.secret, "secret", "", "signing secret (default: see above)")
-	flags.IntVar(&f.count, "count", 0, "number of events (default: one of each type, or the file once)")
+	flags.StringVar(&f.preset, "preset", "cxone", "signature scheme: "+strings.Join(signature.PresetNames(), ", "))
+	flags.StringVar(&f.header, "header", "", "header of --preset token")
+	flags.Var((*whole)(&f.count), "count", "number of events (default: one of each type, or the file once)")
 	flags.Float64Var(&f.rate, "rate", 0, "events per second; 0 is as fast as the answers come")
-	flags.IntVar(&f.connections, "connections", 1, "connections, each with one event at a time")
+	f.connections = 1
+	flags.Var((*whole)(&f.connections), "connections", "connections, each with one event at a time")
 	flags.StringVar(&f.contact, "contact", "", "contact id of every event")
-	flags.IntVar(&f.contacts, "contacts", 0, "number of contacts that share the events (default: a new one for each life)")
-	flags.StringArrayVar(&f.set, "set", nil, "set a member, as in a.b=1; JSON if it is JSON, else a string; repeatable")
+	flags.Var((*whole)(&f.contacts), "contacts", "number of contacts that share the events (default: a new one for each life)")
+	flags.StringArrayVar(&f.set, "set", nil, "set a value, as in a.b=1 or tags.0=x; JSON if it is JSON, else a string; repeatable")
 	flags.StringVar(&f.file, "file", "", "send this file (- is standard input) byte for byte; --set encodes the changed members anew")
 	flags.BoolVar(&f.badSignature, "bad-signature", false, "sign other bytes than those sent")
 	flags.BoolVar(&f.duplicate, "duplicate", false, "send every event twice")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "for one event, retries included")
 	flags.BoolVar(&f.retry, "retry", false, "try again after 429, 5xx and transport errors")
-	flags.IntVar(&f.expect, "expect", 0, "the status that every event must get in the end")
+	flags.Var((*whole)(&f.expect), "expect", "the status that every event must get in the end")
 	flags.Uint64Var(&f.seed, "seed", 0, "same seed, same events, times included (default: random, beginning now)")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "print the summary only")
 	f.format = formatFlag(cmd)
@@ -101,20 +116,25 @@ func (f *sendFlags) check(cmd *cobra.Command, types []string) error {
 		return usageError("--connections %d: want at least 1", f.connections)
 	case changed("contacts") && f.contacts < 1:
 		return usageError("--contacts %d: want at least 1", f.contacts)
+	case !(f.rate >= 0) || math.IsInf(f.rate, 0): // or not a number
+		return usageError("--rate %v: want 0 or more", f.rate)
 	case f.timeout <= 0:
 		return usageError("--timeout %v: want more than 0", f.timeout)
 	case changed("expect") && (f.expect < 200 || f.expect > 599):
 		return usageError("--expect %d: want a status from 200 to 599", f.expect)
-	case f.contact != "" && f.contacts > 0:
+	case changed("contact") && f.contacts > 0:
 		return usageError("--contact and --contacts exclude each other")
-	case f.file != "" && (len(types) > 0 || f.contact != "" || f.contacts > 0):
+	case changed("file") && (len(types) > 0 || changed("contact") || f.contacts > 0):
 		return usageError("--file takes no types and no contacts; --set contactId=... changes the file's")
 	}
 	return nil
 }
 
 func (f *sendFlags) traffic(cmd *cobra.Command, types []string) (*devkit.Traffic, error) {
-	o := devkit.TrafficOptions{Types: types, Contact: f.contact, Contacts: f.contacts, Seed: f.seed}
+	o := devkit.TrafficOptions{Types: types, Contacts: f.contacts, Seed: f.seed}
+	if cmd.Flags().Changed("contact") {
+		o.Contact = &f.contact // which may be empty
+	}
 	if !cmd.Flags().Changed("seed") {
 		o.Seed, o.Start = rand.Uint64(), time.Now()
 	}
@@ -125,7 +145,7 @@ func (f *sendFlags) traffic(cmd *cobra.Command, types []string) (*devkit.Traffic
 		}
 		o.Set = append(o.Set, set)
 	}
-	if f.file != "" {
+	if cmd.Flags().Changed("file") {
 		var err error
 		if o.Body, err = readInput(cmd.InOrStdin(), f.file); err != nil {
 			return nil, err
@@ -152,14 +172,41 @@ func defaultCount(file string, types []string) int {
 	}
 }
 
-func (f *sendFlags) send(cmd *cobra.Command, traffic *devkit.Traffic) error {
-	sign, err := devkit.SignCXone(secretOf(cmd, f.secret))
+// signer signs as a source with the preset expects it.
+func (f *sendFlags) signer(cmd *cobra.Command) (devkit.Signer, error) {
+	scheme, ok := signature.Preset(f.preset)
+	switch headless := ok && scheme.Header == ""; {
+	case !ok:
+		return nil, usageError("unknown preset %q (known: %s)", f.preset, strings.Join(signature.PresetNames(), ", "))
+	case headless && f.header == "":
+		return nil, usageError("--preset %s needs --header, the header that carries the secret", f.preset)
+	case headless:
+		scheme.Header = f.header
+	case cmd.Flags().Changed("header"):
+		return nil, usageError("--header: preset %s has its own, %s", f.preset, scheme.Header)
+	}
+	if scheme.Algorithm == signature.Static && f.badSignature {
+		return nil, usageError("--bad-signature: preset %s signs nothing; give a wrong --secret instead", f.preset)
+	}
+	secret, err := secretOf(cmd, f.secret)
 	if err != nil {
-		return usageError("%w", err)
+		return nil, err
+	}
+	sign, err := devkit.NewSigner(scheme, secret)
+	if err != nil {
+		return nil, usageError("--preset %s: %w", f.preset, err)
+	}
+	return sign, nil
+}
+
+func (f *sendFlags) send(cmd *cobra.Command, traffic *devkit.Traffic) error {
+	sign, err := f.signer(cmd)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
-	out := newSendOutput(cmd, *f.format, f.quiet)
+	out := newSendOutput(cmd, *f.format, f.quiet, f.timeout)
 	v := verdict{expect: f.expect}
 	sender, err := devkit.NewSender(devkit.SenderOptions{
 		URL:          f.url,
@@ -181,12 +228,23 @@ func (f *sendFlags) send(cmd *cobra.Command, traffic *devkit.Traffic) error {
 	if err != nil {
 		return usageError("%w", err)
 	}
-	sum := sender.Run(ctx, traffic.Events(f.count))
+	sum := f.complete(sender.Run(ctx, traffic.Events(f.count)))
 	out.summary(sum)
 	if out.err != nil {
 		return fmt.Errorf("standard output: %w", out.err)
 	}
 	return v.result(cmd.Context(), f.url, sum)
+}
+
+// complete counts events that were never tried as unfinished.
+func (f *sendFlags) complete(sum devkit.Summary) devkit.Summary {
+	planned := f.count
+	if f.duplicate {
+		planned *= 2
+	}
+	sum.Unfinished += planned - sum.Deliveries
+	sum.Deliveries = planned
+	return sum
 }
 
 // verdict decides on the exit code.
@@ -231,11 +289,38 @@ func (v *verdict) result(ctx context.Context, url string, sum devkit.Summary) er
 	}
 	switch {
 	case v.answers == 0 && v.lastErr != nil:
-		return &exitError{code: exitUnavailable, err: fmt.Errorf("no answer from %s: %w (is `cxrelay dev` running? --url gives another address)", url, v.lastErr)}
+		return &exitError{code: exitUnavailable, err: explainSilence(url, v.lastErr)}
 	case ctx.Err() != nil:
 		return errors.New("interrupted before every event was answered")
 	case v.wrong > 0 || sum.Unfinished > 0:
-		return fmt.Errorf("%d of %d events did not end with %s", v.wrong+sum.Unfinished, sum.Deliveries, want)
+		return fmt.Errorf("%d of %s did not end with %s", v.wrong+sum.Unfinished, counted(sum.Deliveries, "event"), want)
 	}
+	return nil
+}
+
+// explainSilence says why nothing was answered.
+func explainSilence(url string, err error) error {
+	switch {
+	case (devkit.Answer{Err: err}).Unreachable():
+		return fmt.Errorf("no answer from %s: %w (is `cxrelay dev` running? --url gives another address)", url, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w", url, err) // "no answer within ..."
+	default:
+		return fmt.Errorf("no answer from %s: %w", url, err)
+	}
+}
+
+// whole is the value of a flag that takes a whole number.
+type whole int
+
+func (w *whole) String() string { return strconv.Itoa(int(*w)) }
+func (w *whole) Type() string   { return "int" }
+
+func (w *whole) Set(s string) error {
+	n, err := strconv.ParseInt(s, 0, strconv.IntSize)
+	if err != nil {
+		return errors.New("want a whole number")
+	}
+	*w = whole(n)
 	return nil
 }

@@ -23,10 +23,11 @@ const (
 
 // sendOutput prints answers and the summary. Not safe for concurrent use.
 type sendOutput struct {
-	out    io.Writer
-	format format
-	quiet  bool
-	err    error // the first error of writing to out
+	out     io.Writer
+	format  format
+	quiet   bool
+	timeout time.Duration // of --timeout, for what is said of events given up
+	err     error         // the first error of writing to out
 
 	progress io.Writer // nil: no progress line
 	began    time.Time
@@ -34,8 +35,8 @@ type sendOutput struct {
 	answers  int
 }
 
-func newSendOutput(cmd *cobra.Command, f format, quiet bool) *sendOutput {
-	o := &sendOutput{out: cmd.OutOrStdout(), format: f, quiet: quiet, began: time.Now()}
+func newSendOutput(cmd *cobra.Command, f format, quiet bool, timeout time.Duration) *sendOutput {
+	o := &sendOutput{out: cmd.OutOrStdout(), format: f, quiet: quiet, timeout: timeout, began: time.Now()}
 	// On one terminal, a progress line would mix with the lines of answers.
 	if isTerminal(cmd.ErrOrStderr()) && (quiet || !isTerminal(o.out)) {
 		o.progress = cmd.ErrOrStderr()
@@ -63,6 +64,9 @@ type answerLine struct {
 	Attempt   int                `json:"attempt"`
 	Duplicate bool               `json:"duplicate,omitempty"`
 	Final     bool               `json:"final"`
+	GaveUp    bool               `json:"gaveUp,omitempty"` // no time is left for the next attempt of --retry
+	SpentMs   float64            `json:"spentMs,omitempty"`
+	AfterMs   float64            `json:"retryAfterMs,omitempty"`
 	Detail    string             `json:"detail,omitempty"`
 	Errors    []devkit.Violation `json:"errors,omitempty"`
 	Error     string             `json:"error,omitempty"` // of the transport; status is 0 then
@@ -76,16 +80,19 @@ func (o *sendOutput) answer(a devkit.Answer) {
 	if o.quiet || o.err != nil {
 		return
 	}
-	id := cmp.Or(a.Event.ID, a.EventID)
+	id := cmp.Or(a.EventID, a.Event.ID) // the relay knows better what the id is
 	if o.format == formatText {
-		_, o.err = fmt.Fprintln(o.out, textLine(a, id))
+		_, o.err = fmt.Fprintln(o.out, o.textLine(a, id))
 		return
 	}
 	line := answerLine{
 		Event: "answer", Status: a.Status, Reason: a.Reason,
 		Type: a.Event.Type, Contact: a.Event.Contact, EventID: id,
 		Ms: ms(a.Elapsed), Attempt: a.Attempt, Duplicate: a.Duplicate, Final: a.Final,
-		Detail: a.Detail, Errors: a.Violations,
+		GaveUp: a.GaveUp, AfterMs: ms(a.RetryAfter), Detail: a.Detail, Errors: a.Violations,
+	}
+	if a.GaveUp {
+		line.SpentMs = ms(a.Spent)
 	}
 	if a.Err != nil {
 		line.Error = a.Err.Error()
@@ -93,7 +100,7 @@ func (o *sendOutput) answer(a devkit.Answer) {
 	o.err = printJSON(o.out, line)
 }
 
-func textLine(a devkit.Answer, id string) string {
+func (o *sendOutput) textLine(a devkit.Answer, id string) string {
 	status, reason := fmt.Sprint(a.Status), cmp.Or(a.Reason, "-")
 	if a.Err != nil {
 		status, reason = "---", "no_answer"
@@ -105,7 +112,12 @@ func textLine(a devkit.Answer, id string) string {
 	if why := explain(a); why != "" {
 		notes = append(notes, why)
 	}
-	if !a.Final {
+	switch {
+	case a.GaveUp && a.RetryAfter > o.timeout:
+		notes = append(notes, fmt.Sprintf("gave up: Retry-After %v exceeds --timeout %v", a.RetryAfter.Round(time.Second), o.timeout))
+	case a.GaveUp:
+		notes = append(notes, fmt.Sprintf("gave up after %v", a.Spent.Round(10*time.Millisecond)))
+	case !a.Final:
 		notes = append(notes, fmt.Sprintf("again in %v", a.RetryIn.Round(10*time.Millisecond)))
 	}
 	line := fmt.Sprintf("%s %-18s %-19s %-12s %-36s %8.1f ms  %s",
@@ -184,14 +196,11 @@ func (o *sendOutput) summary(s devkit.Summary) {
 }
 
 func (o *sendOutput) textSummary(s devkit.Summary) {
-	if s.Answers == 0 {
-		return // the error on stderr says it all
-	}
 	var b strings.Builder
 	if !o.quiet {
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "%d events, %d with 2xx, in %.2f s (%.0f/s)\n", s.Deliveries, s.OK, s.Elapsed.Seconds(), float64(s.Answers)/s.Elapsed.Seconds())
+	fmt.Fprintf(&b, "%s, %d with 2xx, in %.2f s (%.0f/s)\n", counted(s.Deliveries, "event"), s.OK, s.Elapsed.Seconds(), float64(s.Answers)/s.Elapsed.Seconds())
 	for _, status := range slices.Sorted(maps.Keys(s.Statuses)) {
 		fmt.Fprintf(&b, "  %-18d %d\n", status, s.Statuses[status])
 	}
@@ -201,13 +210,23 @@ func (o *sendOutput) textSummary(s devkit.Summary) {
 	for _, extra := range []struct {
 		name string
 		n    int
-	}{{"retries", s.Retries}, {"without an answer", s.TransportErrors}, {"given up", s.Unfinished}} {
+	}{{"retries", s.Retries}, {"without an answer", s.TransportErrors}, {"unfinished", s.Unfinished}} {
 		if extra.n > 0 {
 			fmt.Fprintf(&b, "  %-18s %d\n", extra.name, extra.n)
 		}
 	}
-	fmt.Fprintf(&b, "  p50 %.1f ms, p99 %.1f ms, max %.1f ms\n", ms(s.P50), ms(s.P99), ms(s.Max))
+	if s.Answers > 0 {
+		fmt.Fprintf(&b, "  p50 %.1f ms, p99 %.1f ms, max %.1f ms\n", ms(s.P50), ms(s.P99), ms(s.Max))
+	}
 	_, o.err = io.WriteString(o.out, b.String())
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// counted is "1 event", "2 events".
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}

@@ -2,9 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cxrelay/cxrelay/internal/devkit"
 	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
@@ -85,11 +83,9 @@ func (f *signFlags) sign(cmd *cobra.Command, body []byte) ([]signature.Field, er
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(body)
-	id := "msg_" + hex.EncodeToString(sum[:12]) // used by schemes that sign an id
-	fields, err := signature.Sign(scheme, signature.Secret{ID: "cli", Value: secret}, body, time.Now(), id)
+	fields, err := signature.Sign(scheme, secret, body, time.Now(), devkit.MessageID(body))
 	if err != nil {
-		return nil, usageError("%w", err)
+		return nil, usageError("--preset %s: %w", f.preset, err)
 	}
 	if w := scheme.Timestamp.Tolerance; w > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "cxrelay: the signature holds for %v from now\n", w)
@@ -97,32 +93,39 @@ func (f *signFlags) sign(cmd *cobra.Command, body []byte) ([]signature.Field, er
 	return fields, nil
 }
 
-func (f *signFlags) key(cmd *cobra.Command) ([]byte, error) {
-	if f.secretFile == "" {
-		return secretOf(cmd, f.secret), nil
+func (f *signFlags) key(cmd *cobra.Command) (signature.Secret, error) {
+	if !cmd.Flags().Changed("secret-file") {
+		return secretOf(cmd, f.secret)
 	}
 	if cmd.Flags().Changed("secret") {
-		return nil, usageError("--secret and --secret-file exclude each other")
+		return signature.Secret{}, usageError("--secret and --secret-file exclude each other")
 	}
 	content, err := os.ReadFile(f.secretFile)
 	if err != nil {
-		return nil, fmt.Errorf("secret file: %w", err)
+		return signature.Secret{}, usageError("--secret-file: %w", err)
 	}
 	content = bytes.TrimSuffix(content, []byte("\n"))
-	return bytes.TrimSuffix(content, []byte("\r")), nil
+	return signature.Secret{ID: "--secret-file", Value: bytes.TrimSuffix(content, []byte("\r"))}, nil
 }
 
 // secretOf is the value of --secret, else of the variable, else the default.
-func secretOf(cmd *cobra.Command, flag string) []byte {
+// Its id, which errors show, is where it comes from.
+func secretOf(cmd *cobra.Command, flag string) (signature.Secret, error) {
 	if cmd.Flags().Changed("secret") {
-		return []byte(flag)
+		return signature.Secret{ID: "--secret", Value: []byte(flag)}, nil
 	}
-	if s := os.Getenv(secretEnv); s != "" {
-		return []byte(s)
+	switch value, set := os.LookupEnv(secretEnv); {
+	case !set:
+		return signature.Secret{ID: "default of --secret", Value: []byte(defaultSecret)}, nil
+	case value == "":
+		return signature.Secret{}, usageError("the variable %s is set, but empty: unset it, or give --secret", secretEnv)
+	default:
+		return signature.Secret{ID: secretEnv, Value: []byte(value)}, nil
 	}
-	return []byte(defaultSecret)
 }
 
+// readInput reads a file, or standard input for "-". A file that cannot be
+// read is a usage error.
 func readInput(stdin io.Reader, name string) ([]byte, error) {
 	if name == "-" {
 		body, err := io.ReadAll(stdin)
@@ -132,10 +135,10 @@ func readInput(stdin io.Reader, name string) ([]byte, error) {
 		return body, nil
 	}
 	body, err := os.ReadFile(name)
-	if errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return nil, usageError("%w", err)
 	}
-	return body, err
+	return body, nil
 }
 
 func printSigned(out io.Writer, f format, fields []signature.Field, curl string) error {
@@ -188,4 +191,16 @@ func curlLine(url string, fields []signature.Field, flag, data string) string {
 // shellQuote makes one word of s for a POSIX shell.
 func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// shellWord is s as it stands where a shell takes that for one word, else
+// quoted.
+func shellWord(s string) string {
+	special := func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_./:@%+,", r))
+	}
+	if s == "" || strings.ContainsFunc(s, special) {
+		return shellQuote(s)
+	}
+	return s
 }

@@ -26,7 +26,8 @@ type Answer struct {
 	Attempt   int  // from 1
 
 	// Err is the transport's error when there was no answer; all fields of
-	// the answer are zero then.
+	// the answer are zero then. It wraps context.DeadlineExceeded when the
+	// answer took too long.
 	Err error
 
 	Status     int
@@ -39,8 +40,10 @@ type Answer struct {
 	Violations []Violation
 
 	Elapsed time.Duration // from writing the request to the end of the answer
+	Spent   time.Duration // on the event, from the first attempt on
 
 	Final   bool          // no further attempt follows
+	GaveUp  bool          // because Timeout leaves no time for one
 	RetryIn time.Duration // when the next attempt follows
 }
 

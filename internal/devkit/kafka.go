@@ -15,17 +15,17 @@ import (
 )
 
 // Defaults of KafkaOptions. Together they hold the four topics of the default
-// routing table at about 160 MiB however long the broker runs.
+// routing table at about 40 MiB however long the broker runs.
 const (
 	DefaultPartitions     = 8
-	DefaultRetentionBytes = 4 << 20
+	DefaultRetentionBytes = 1 << 20
 	DefaultRetentionMs    = int64(24 * time.Hour / time.Millisecond)
 )
 
 const (
 	// cleanEvery is how often the broker drops what retention allows it to
 	// drop. Between two runs the topics grow without limit.
-	cleanEvery = 15 * time.Second
+	cleanEvery = 2 * time.Second
 
 	// segmentDivisor: memory is freed in whole segments, so a partition holds
 	// up to one segment more than its retention.
@@ -45,7 +45,7 @@ type KafkaOptions struct {
 	Partitions int32 // of each topic; default DefaultPartitions
 
 	// RetentionBytes bounds one partition, RetentionMs the age of a record.
-	// Both are topic settings and are applied every 15 seconds; in between,
+	// Both are topic settings and are applied every 2 seconds; in between,
 	// a partition may grow beyond them. Memory is freed a segment at a time,
 	// a segment being a quarter of RetentionBytes.
 	RetentionBytes int64 // default DefaultRetentionBytes

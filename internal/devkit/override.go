@@ -6,21 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// Override sets one member of a JSON object.
+// Override sets one member or element inside a JSON object.
 type Override struct {
 	names []string
 	value json.RawMessage
 }
 
 // ParseOverride reads "a.b=1". The part before the first "=" is a path of
-// member names joined by dots, with `\.` for a dot and `\\` for a backslash
-// inside a name; it creates the objects it needs and replaces what is in its
-// way. The part after it is taken as JSON, digit for digit, if it is JSON,
-// and as a string if it is not.
+// names joined by dots, with `\.` for a dot and `\\` for a backslash inside a
+// name. In an object a name is a member's; what is missing is created. In an
+// array it is an index from 0, the number of elements being the place behind
+// the last one. The part after it is taken as JSON, digit for digit, if it is
+// JSON, and as a string if it is not.
 func ParseOverride(s string) (Override, error) {
 	path, text, found := strings.Cut(s, "=")
 	if !found {
@@ -67,14 +69,16 @@ func splitPath(path string) ([]string, error) {
 	return names, nil
 }
 
-// Apply returns body with the member set. body itself is not changed. It is
-// an error if body is not a JSON object.
+// Apply returns body with the value set. body itself is not changed. It is an
+// error, which names the place, if body is not a JSON object, or if the path
+// leads through a string, a number, true, false or null, or to an element
+// that the array does not have.
 func (o Override) Apply(body []byte) ([]byte, error) {
 	members, err := decodeObject(body)
 	if err != nil {
 		return nil, err
 	}
-	return setMember(members, o.names, o.value), nil
+	return setMember(members, o.names, 0, o.value)
 }
 
 func applyAll(body []byte, overrides []Override) ([]byte, error) {
@@ -94,24 +98,71 @@ type member struct {
 	value json.RawMessage
 }
 
-func setMember(members []member, names []string, value json.RawMessage) []byte {
+// setMember sets the value at names[at:] of an object.
+func setMember(members []member, names []string, at int, value json.RawMessage) ([]byte, error) {
 	i := 0
-	for i < len(members) && members[i].name != names[0] {
+	for i < len(members) && members[i].name != names[at] {
 		i++
 	}
 	if i == len(members) {
-		members = append(members, member{name: names[0], value: json.RawMessage("{}")})
+		members = append(members, member{name: names[at], value: json.RawMessage("{}")})
 	}
-	if len(names) == 1 {
-		members[i].value = value
-		return encodeObject(members)
-	}
-	inner, err := decodeObject(members[i].value)
+	set, err := setInside(members[i].value, names, at+1, value)
 	if err != nil {
-		inner = nil // not an object: replaced by one
+		return nil, err
 	}
-	members[i].value = setMember(inner, names[1:], value)
-	return encodeObject(members)
+	members[i].value = set
+	return encodeObject(members), nil
+}
+
+// setInside returns what stands at names[:at], with the value at names[at:] set.
+func setInside(raw json.RawMessage, names []string, at int, value json.RawMessage) (json.RawMessage, error) {
+	if at == len(names) {
+		return value, nil
+	}
+	switch raw[0] { // without white space before it: the decoder has cut it out
+	case '{':
+		members, err := decodeObject(raw)
+		if err != nil {
+			return nil, err
+		}
+		return setMember(members, names, at, value)
+	case '[':
+		return setElement(raw, names, at, value)
+	default:
+		return nil, fmt.Errorf("%s is %s, which has no members", strings.Join(names[:at], "."), kindOf(raw))
+	}
+}
+
+// setElement sets the value at names[at:] of an array.
+func setElement(raw json.RawMessage, names []string, at int, value json.RawMessage) (json.RawMessage, error) {
+	var elements []json.RawMessage
+	if err := json.Unmarshal(raw, &elements); err != nil {
+		return nil, err
+	}
+	i, err := strconv.Atoi(names[at])
+	if err != nil || i < 0 || i > len(elements) || strconv.Itoa(i) != names[at] {
+		return nil, fmt.Errorf("%s is an array of %d: want an index from 0 to %d, not %q", strings.Join(names[:at], "."), len(elements), len(elements), names[at])
+	}
+	if i == len(elements) {
+		elements = append(elements, json.RawMessage("{}"))
+	}
+	if elements[i], err = setInside(elements[i], names, at+1, value); err != nil {
+		return nil, err
+	}
+	return encodeArray(elements), nil
+}
+
+// kindOf names the kind of a value that is neither an object nor an array.
+func kindOf(raw json.RawMessage) string {
+	switch raw[0] {
+	case '"':
+		return "a string"
+	case 't', 'f', 'n':
+		return string(raw)
+	default:
+		return "a number"
+	}
 }
 
 var errNotObject = errors.New("the body is not a JSON object")
@@ -153,4 +204,15 @@ func encodeObject(members []member) []byte {
 		out = append(out, m.value...)
 	}
 	return append(out, '}')
+}
+
+func encodeArray(elements []json.RawMessage) []byte {
+	out := []byte{'['}
+	for i, e := range elements {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, e...)
+	}
+	return append(out, ']')
 }

@@ -3,11 +3,14 @@ package devkit
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -25,19 +28,36 @@ type Signer func(h http.Header, body []byte, now time.Time)
 // that the preset cannot use, such as an empty one.
 func SignCXone(secret []byte) (Signer, error) {
 	scheme, _ := signature.Preset("cxone")
-	key := signature.Secret{ID: "sender", Value: bytes.Clone(secret)}
-	if _, err := signature.Sign(scheme, key, nil, time.Time{}, ""); err != nil {
+	return NewSigner(scheme, signature.Secret{ID: "sender", Value: secret})
+}
+
+// NewSigner signs as the scheme says. A scheme that signs an id gets one that
+// is made of the body, so that a retry has the same. It returns an error,
+// with the id of the secret, when the two do not fit each other.
+func NewSigner(scheme signature.Scheme, secret signature.Secret) (Signer, error) {
+	secret.Value = bytes.Clone(secret.Value)
+	if _, err := signature.Sign(scheme, secret, nil, time.Unix(0, 0), "msg_"); err != nil {
 		return nil, err
 	}
 	return func(h http.Header, body []byte, now time.Time) {
-		fields, err := signature.Sign(scheme, key, body, now, "")
+		id := ""
+		if scheme.IDHeader != "" {
+			id = MessageID(body)
+		}
+		fields, err := signature.Sign(scheme, secret, body, now, id)
 		if err != nil {
-			panic("devkit: " + err.Error()) // depends on scheme and key only, which were tried above
+			panic("devkit: " + err.Error()) // depends on scheme and secret only, which were tried above
 		}
 		for _, f := range fields {
 			h.Set(f.Name, f.Value)
 		}
 	}, nil
+}
+
+// MessageID is an id for schemes that sign one: equal for equal bodies.
+func MessageID(body []byte) string {
+	sum := sha256.Sum256(body)
+	return "msg_" + hex.EncodeToString(sum[:12])
 }
 
 const (
@@ -94,8 +114,13 @@ func NewSender(o SenderOptions) (*Sender, error) {
 	if o.Sign == nil {
 		return nil, errors.New("a signer is required")
 	}
-	if o.Connections < 0 || o.Rate < 0 || o.Timeout < 0 {
-		return nil, errors.New("connections, rate and timeout must not be negative")
+	switch {
+	case o.Connections < 0:
+		return nil, errors.New("connections must not be negative")
+	case !(o.Rate >= 0):
+		return nil, errors.New("rate must not be negative")
+	case o.Timeout < 0:
+		return nil, errors.New("timeout must not be negative")
 	}
 	if o.Connections == 0 {
 		o.Connections = 1
@@ -127,45 +152,52 @@ func newTransport() http.RoundTripper {
 // the caller's goroutine. A connection that retries holds up the events
 // behind it, and, once its queue is full, the taking of further ones.
 func (s *Sender) Run(ctx context.Context, events iter.Seq[Event]) Summary {
-	r := &run{opts: s.opts, tally: newTally()}
+	r := &run{opts: s.opts, queues: map[int]chan Event{}, tally: newTally()}
 	began := time.Now()
-	queues := make([]chan Event, s.opts.Connections)
-	var wg sync.WaitGroup
-	for i := range queues {
-		queues[i] = make(chan Event, queueLength)
-		wg.Go(func() { r.work(ctx, queues[i]) })
-	}
-	r.dispatch(ctx, events, queues)
-	for _, q := range queues {
+	r.dispatch(ctx, events)
+	for _, q := range r.queues {
 		close(q)
 	}
-	wg.Wait()
+	r.workers.Wait()
 	return r.tally.summary(time.Since(began))
 }
 
 type run struct {
-	opts SenderOptions
+	opts    SenderOptions
+	queues  map[int]chan Event // by connection; of those that have had an event
+	workers sync.WaitGroup
 
 	mu    sync.Mutex // guards tally and serialises OnAnswer
 	tally *tally
 }
 
-func (r *run) dispatch(ctx context.Context, events iter.Seq[Event], queues []chan Event) {
+func (r *run) dispatch(ctx context.Context, events iter.Seq[Event]) {
 	began, n := time.Now(), 0
 	for e := range events {
 		if r.opts.Rate > 0 {
-			due := began.Add(time.Duration(float64(n) / r.opts.Rate * float64(time.Second)))
-			if !sleep(ctx, time.Until(due)) {
+			due := min(float64(n)/r.opts.Rate*float64(time.Second), math.MaxInt64/2)
+			if !sleep(ctx, time.Until(began.Add(time.Duration(due)))) {
 				return
 			}
 		}
 		select {
-		case queues[connection(e, n, len(queues))] <- e:
+		case r.queue(ctx, connection(e, n, r.opts.Connections)) <- e:
 		case <-ctx.Done():
 			return
 		}
 		n++
 	}
+}
+
+// queue returns the queue of a connection, with somebody at its end.
+func (r *run) queue(ctx context.Context, i int) chan<- Event {
+	q, ok := r.queues[i]
+	if !ok {
+		q = make(chan Event, queueLength)
+		r.queues[i] = q
+		r.workers.Go(func() { r.work(ctx, q) })
+	}
+	return q
 }
 
 // connection keeps a contact on one connection.
@@ -175,7 +207,7 @@ func connection(e Event, n, connections int) int {
 	}
 	h := fnv.New32a()
 	_, _ = io.WriteString(h, e.Contact)
-	return int(h.Sum32() % uint32(connections))
+	return int(h.Sum32()) % connections
 }
 
 func (r *run) work(ctx context.Context, queue <-chan Event) {
@@ -200,7 +232,8 @@ func (r *run) deliver(ctx context.Context, rt http.RoundTripper, a Answer) {
 	r.mu.Lock()
 	r.tally.deliveries++
 	r.mu.Unlock()
-	deadline := time.Now().Add(r.opts.Timeout)
+	began := time.Now()
+	deadline := began.Add(r.opts.Timeout)
 	for n := 1; ; n++ {
 		a := a
 		a.Attempt = n
@@ -208,7 +241,8 @@ func (r *run) deliver(ctx context.Context, rt http.RoundTripper, a Answer) {
 		if a.Err != nil && ctx.Err() != nil {
 			return // given up by us: no answer
 		}
-		a.RetryIn, a.Final = r.retry(&a, deadline)
+		a.Spent = time.Since(began)
+		r.decide(&a)
 		r.record(a)
 		if a.Final || !sleep(ctx, a.RetryIn) {
 			return
@@ -229,17 +263,32 @@ func (r *run) attempt(ctx context.Context, rt http.RoundTripper, a *Answer, dead
 			deadline = at
 		}
 	}
-	ctx, cancel := context.WithDeadline(ctx, deadline)
+	began := time.Now()
+	limited, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	req, err := r.request(ctx, a.Event.Body)
+	req, err := r.request(limited, a.Event.Body)
 	if err != nil {
 		a.Err = err
 		return
 	}
-	began := time.Now()
 	a.read(rt.RoundTrip(req))
 	a.Elapsed = time.Since(began)
+	if errors.Is(a.Err, context.DeadlineExceeded) && !a.Unreachable() {
+		a.Err = noAnswer{within: deadline.Sub(began)}
+	}
 }
+
+// noAnswer is the error of an attempt that took too long.
+type noAnswer struct{ within time.Duration }
+
+func (e noAnswer) Error() string {
+	if rounded := e.within.Round(time.Millisecond); rounded > 0 {
+		e.within = rounded
+	}
+	return fmt.Sprintf("no answer within %v", e.within)
+}
+
+func (noAnswer) Unwrap() error { return context.DeadlineExceeded }
 
 func (r *run) request(ctx context.Context, body []byte) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.opts.URL, bytes.NewReader(body))
@@ -256,17 +305,19 @@ func (r *run) request(ctx context.Context, body []byte) (*http.Request, error) {
 	return req, nil
 }
 
-// retry tells how long to wait before the next attempt, or that there is none.
-func (r *run) retry(a *Answer, deadline time.Time) (wait time.Duration, final bool) {
+// decide says whether another attempt follows, and when.
+func (r *run) decide(a *Answer) {
 	again := a.Err != nil || a.Status == http.StatusTooManyRequests || a.Status >= 500
 	if !r.opts.Retry || !again {
-		return 0, true
+		a.Final = true
+		return
 	}
-	wait = max(backoff(a.Attempt), a.RetryAfter)
-	if time.Now().Add(wait).After(deadline) {
-		return 0, true
+	wait := max(backoff(a.Attempt), a.RetryAfter)
+	if a.Spent+wait > r.opts.Timeout {
+		a.Final, a.GaveUp = true, true
+		return
 	}
-	return wait, false
+	a.RetryIn = wait
 }
 
 // backoff is 500 ms · 2^(attempt-1), at most 10 s, of which the upper half is

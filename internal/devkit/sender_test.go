@@ -19,6 +19,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
 const testSecret = "s3cret"
@@ -162,6 +164,7 @@ func TestSenderRetries(t *testing.T) {
 		timeout   time.Duration
 		noRetry   bool
 		attempts  int
+		gaveUp    bool
 		ok        int
 		low, high time.Duration // from first to last attempt
 	}{
@@ -172,8 +175,8 @@ func TestSenderRetries(t *testing.T) {
 		{name: "429", script: []func() (*http.Response, error){func() (*http.Response, error) { return respond(429, "") }, ok}, attempts: 2, ok: 1, low: 250 * time.Millisecond, high: 500 * time.Millisecond},
 		{name: "transport error", script: []func() (*http.Response, error){func() (*http.Response, error) { return nil, refused }, ok}, attempts: 2, ok: 1, low: 250 * time.Millisecond, high: 500 * time.Millisecond},
 		{name: "Retry-After is waited for", script: []func() (*http.Response, error){busy("Retry-After", "7"), ok}, attempts: 2, ok: 1, low: 7 * time.Second, high: 7 * time.Second},
-		{name: "Retry-After beyond the timeout", script: []func() (*http.Response, error){busy("Retry-After", "60"), ok}, attempts: 1},
-		{name: "until the timeout", script: []func() (*http.Response, error){busy()}, timeout: 2 * time.Minute, attempts: 0, low: 100 * time.Second, high: 2 * time.Minute},
+		{name: "Retry-After beyond the timeout", script: []func() (*http.Response, error){busy("Retry-After", "60"), ok}, attempts: 1, gaveUp: true},
+		{name: "until the timeout", script: []func() (*http.Response, error){busy()}, timeout: 2 * time.Minute, attempts: 0, gaveUp: true, low: 100 * time.Second, high: 2 * time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -191,7 +194,7 @@ func TestSenderRetries(t *testing.T) {
 					t.Errorf("the last attempt came after %v, want %v to %v", took, tt.low, tt.high)
 				}
 				for i, a := range *answers {
-					if last := i == len(*answers)-1; a.Final != last || a.Attempt != i+1 || (a.RetryIn > 0) == last {
+					if last := i == len(*answers)-1; a.Final != last || a.Attempt != i+1 || (a.RetryIn > 0) == last || a.GaveUp != (last && tt.gaveUp) || a.Spent != r.times[i].Sub(r.times[0]) {
 						t.Errorf("answer %d of %d: %+v", i, len(*answers), a)
 					}
 				}
@@ -223,10 +226,68 @@ func TestSenderTimesOutAHangingReceiver(t *testing.T) {
 			if want := map[bool]int{false: 1, true: 2}[retry]; sum.TransportErrors != want || len(*answers) != want {
 				t.Errorf("%d transport errors, want %d", sum.TransportErrors, want)
 			}
-			if err := (*answers)[0].Err; !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("error %v", err)
+			want := map[bool]string{false: "no answer within 15s", true: "no answer within 10s"}[retry]
+			if err := (*answers)[0].Err; !errors.Is(err, context.DeadlineExceeded) || err.Error() != want {
+				t.Errorf("error %v, want %s", err, want)
+			}
+			if last := (*answers)[len(*answers)-1]; last.GaveUp != retry || last.Spent != 15*time.Second {
+				t.Errorf("the last answer is %+v", last)
 			}
 		})
+	}
+}
+
+// TestSenderOpensNoMoreConnectionsThanItNeeds: one that no event goes over
+// costs nothing.
+func TestSenderOpensNoMoreConnectionsThanItNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &receiver{answer: accepted}
+		s, _ := newTestSender(t, SenderOptions{Connections: 100_000}, r)
+		transports := 0
+		var mu sync.Mutex
+		s.opts.Transport = func() http.RoundTripper {
+			mu.Lock()
+			defer mu.Unlock()
+			transports++
+			return r
+		}
+		sum := s.Run(t.Context(), slices.Values(append(contactEvents(40, 2), Event{})))
+		if sum.OK != 41 || transports < 1 || transports > 3 {
+			t.Errorf("%d transports for 3 queues; %+v", transports, sum)
+		}
+	})
+}
+
+// TestSignerOfEveryPreset: what a Signer adds to a request, a verifier of the
+// same scheme and secret accepts, and so for every preset.
+func TestSignerOfEveryPreset(t *testing.T) {
+	now := time.Now()
+	for _, name := range signature.PresetNames() {
+		scheme, _ := signature.Preset(name)
+		if name == "token" {
+			scheme.Header = "x-token"
+		}
+		secret := signature.Secret{ID: "s", Value: []byte("user:pass")}
+		if name == "standard-webhooks" {
+			secret.Value = []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+		}
+		sign, err := NewSigner(scheme, secret)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		v, err := signature.NewVerifier(scheme, []signature.Secret{secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := http.Header{}
+		sign(h, []byte("body"), now)
+		if _, err := v.Verify(h.Values, []byte("body"), now); err != nil {
+			t.Errorf("%s: %v is refused: %v", name, h, err)
+		}
+		if _, err := NewSigner(scheme, signature.Secret{ID: "s"}); err == nil {
+			t.Errorf("%s took an empty secret", name)
+		}
 	}
 }
 

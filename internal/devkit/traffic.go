@@ -41,10 +41,11 @@ type TrafficOptions struct {
 	// Types restricts the events to some of EventTypes, default all.
 	Types []string
 
-	// Contact, when set, is the contact id of every event. Else Contacts,
-	// when above 0, is the number of contacts whose lives are interleaved,
-	// each id being used over and over. Else every life is a new contact.
-	Contact  string
+	// Contact, when not nil, is the contact id of every event, which may be
+	// empty. Else Contacts, when above 0, is the number of contacts whose
+	// lives are interleaved, each id being used over and over. Else every
+	// life is a new contact.
+	Contact  *string
 	Contacts int
 
 	// Body, when set, is every event's body, byte for byte; Types, Contact
@@ -72,7 +73,8 @@ type Traffic struct {
 }
 
 // NewTraffic checks the options. It returns an error for a type that is not
-// one of EventTypes, and for a Body that cannot take the Set values.
+// one of EventTypes, and for Set values that the Body, or the samples of one
+// of the types, cannot take.
 func NewTraffic(o TrafficOptions) (*Traffic, error) {
 	if len(o.Types) == 0 {
 		o.Types = EventTypes()
@@ -94,10 +96,34 @@ func NewTraffic(o TrafficOptions) (*Traffic, error) {
 			return nil, err
 		}
 		o.Body = body
+	} else if err := trySet(o); err != nil {
+		return nil, err
 	}
+	return newTraffic(o), nil
+}
+
+func newTraffic(o TrafficOptions) *Traffic {
 	t := &Traffic{opts: o, fixed: describe(o.Body), rng: rand.New(rand.NewPCG(o.Seed, 0x6378_7265_6c61_7921)), clock: o.Start.UTC()}
 	t.lives = make([]life, max(1, o.Contacts))
-	return t, nil
+	return t
+}
+
+// tries is how many events have shown every shape that samples come in: which
+// members can be null, and how long each array can be.
+const tries = 400
+
+// trySet sets the values in samples of every shape, so that no later one
+// refuses them.
+func trySet(o TrafficOptions) error {
+	if len(o.Set) == 0 {
+		return nil
+	}
+	for e := range newTraffic(TrafficOptions{Types: o.Types, Start: o.Start}).Events(tries) {
+		if _, err := applyAll(e.Body, o.Set); err != nil {
+			return fmt.Errorf("%w (in a sample of %s)", err, e.Type)
+		}
+	}
+	return nil
 }
 
 // Events returns the next n events, made one at a time while ranging.
@@ -131,7 +157,7 @@ func (t *Traffic) Next() Event {
 	}
 	body, err := applyAll(e.Body, t.opts.Set)
 	if err != nil {
-		panic("devkit: sample event is not an object: " + err.Error())
+		panic("devkit: " + err.Error()) // trySet has seen every shape
 	}
 	return describe(body)
 }
@@ -155,15 +181,15 @@ type life struct {
 // begin starts a new life in l. A pooled contact keeps its ids.
 func (t *Traffic) begin(l *life) {
 	contact, master := l.contact, l.master
-	if contact == "" || (t.opts.Contacts == 0 && t.opts.Contact == "") {
+	if master == "" || (t.opts.Contacts == 0 && t.opts.Contact == nil) {
 		contact = t.contactID()
 		master = contact
 		if t.rng.IntN(4) == 0 { // reached us by a transfer: the first leg's id is the master
 			master = t.contactID()
 		}
 	}
-	if t.opts.Contact != "" {
-		contact = t.opts.Contact
+	if t.opts.Contact != nil {
+		contact = *t.opts.Contact
 	}
 	t.clock = t.clock.Add(t.between(200*time.Millisecond, 5*time.Second))
 	*l = life{

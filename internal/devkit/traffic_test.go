@@ -176,7 +176,10 @@ func TestTrafficOptions(t *testing.T) {
 		check func(e devkit.Event) bool
 	}{
 		{"one type", devkit.TrafficOptions{Types: []string{devkit.QueueTransfer}}, func(e devkit.Event) bool { return e.Type == devkit.QueueTransfer }},
-		{"fixed contact", devkit.TrafficOptions{Contact: "c-1"}, func(e devkit.Event) bool { return e.Contact == "c-1" }},
+		{"fixed contact", devkit.TrafficOptions{Contact: new("c-1")}, func(e devkit.Event) bool { return e.Contact == "c-1" }},
+		{"empty contact", devkit.TrafficOptions{Contact: new("")}, func(e devkit.Event) bool {
+			return e.Contact == "" && bytes.Contains(e.Body, []byte(`"contactId":"",`))
+		}},
 		{"set reaches the facts", devkit.TrafficOptions{Set: set("contactId=900719925474010002")}, func(e devkit.Event) bool {
 			return e.Contact == "900719925474010002" && bytes.Contains(e.Body, []byte(`"contactId":900719925474010002,`))
 		}},
@@ -216,7 +219,6 @@ func TestOverride(t *testing.T) {
 		{"s=", `{"n":1.50,"o":{"x":9007199254740993,"<":"\u00e9"},"s":""}`},
 		{"o.x=[1, 2.0]", `{"n":1.50,"o":{"x":[1, 2.0],"<":"\u00e9"},"s":"t"}`},
 		{"o.y.z=true", `{"n":1.50,"o":{"x":9007199254740993,"<":"\u00e9","y":{"z":true}},"s":"t"}`},
-		{"s.a=1", `{"n":1.50,"o":{"x":9007199254740993,"<":"\u00e9"},"s":{"a":1}}`},
 		{`a\.b.c\\=1`, `{"n":1.50,"o":{"x":9007199254740993,"<":"\u00e9"},"s":"t","a.b":{"c\\":1}}`},
 	}
 	for _, tt := range tests {
@@ -230,6 +232,40 @@ func TestOverride(t *testing.T) {
 			t.Errorf("%s: %v\ngot  %s\nwant %s", tt.set, err, got, tt.want)
 		}
 	}
+	// Another body for what is inside arrays and for what is refused.
+	const list = `{"t":[1.0, {"x":"\u00e9"} ,[]],"e":[ ],"s":"t","n":1,"b":true,"z":null}`
+	for set, want := range map[string]string{
+		"t.0=2":      `{"t":[2,{"x":"\u00e9"},[]],"e":[ ],"s":"t","n":1,"b":true,"z":null}`,
+		"t.1.y=2":    `{"t":[1.0,{"x":"\u00e9","y":2},[]],"e":[ ],"s":"t","n":1,"b":true,"z":null}`,
+		"t.2.0.a=2":  `{"t":[1.0,{"x":"\u00e9"},[{"a":2}]],"e":[ ],"s":"t","n":1,"b":true,"z":null}`,
+		"t.3=2":      `{"t":[1.0,{"x":"\u00e9"},[],2],"e":[ ],"s":"t","n":1,"b":true,"z":null}`,
+		"e.0=":       `{"t":[1.0, {"x":"\u00e9"} ,[]],"e":[""],"s":"t","n":1,"b":true,"z":null}`,
+		"z=1":        `{"t":[1.0, {"x":"\u00e9"} ,[]],"e":[ ],"s":"t","n":1,"b":true,"z":1}`,
+		"t.4=2":      `t is an array of 3: want an index from 0 to 3, not "4"`,
+		"t.-1=2":     `t is an array of 3: want an index from 0 to 3, not "-1"`,
+		"t.00=2":     `t is an array of 3: want an index from 0 to 3, not "00"`,
+		"t.x=2":      `t is an array of 3: want an index from 0 to 3, not "x"`,
+		"t.2.1=2":    `t.2 is an array of 0: want an index from 0 to 0, not "1"`,
+		"t.0.a=2":    `t.0 is a number, which has no members`,
+		"t.1.x.a=2":  `t.1.x is a string, which has no members`,
+		"s.a.b=2":    `s is a string, which has no members`,
+		"n.0=2":      `n is a number, which has no members`,
+		"b.a=2":      `b is true, which has no members`,
+		"z.a=2":      `z is null, which has no members`,
+		"new.0.x=42": `{"t":[1.0, {"x":"\u00e9"} ,[]],"e":[ ],"s":"t","n":1,"b":true,"z":null,"new":{"0":{"x":42}}}`,
+	} {
+		o, err := devkit.ParseOverride(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := o.Apply([]byte(list))
+		if err != nil {
+			got = []byte(err.Error())
+		}
+		if string(got) != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", set, got, want)
+		}
+	}
 	for _, bad := range []string{"", "a", "=1", "a..b=1", ".a=1", `a\x=1`, `a\=1`} {
 		if _, err := devkit.ParseOverride(bad); err == nil {
 			t.Errorf("ParseOverride(%q) gave no error", bad)
@@ -239,6 +275,41 @@ func TestOverride(t *testing.T) {
 		o, _ := devkit.ParseOverride("a=1")
 		if got, err := o.Apply([]byte(bad)); err == nil {
 			t.Errorf("Apply to %q gave %s and no error", bad, got)
+		}
+	}
+}
+
+// TestSetIsTriedOnEverySample: what NewTraffic takes, no sample refuses, and
+// what one sample would refuse, NewTraffic does.
+func TestSetIsTriedOnEverySample(t *testing.T) {
+	for set, want := range map[string]string{
+		"tags.0=x":        "",
+		"ivrPath.2=x":     "",
+		"skill.id=x":      "",
+		"new.deep=x":      "",
+		"agentName.x=1":   "set agentName.x: agentName is a string, which has no members (in a sample of INTERACTION_CREATED)",
+		"tags.1=x":        `set tags.1: tags is an array of 0: want an index from 0 to 0, not "1" (in a sample of DISPOSITION_UPDATED)`,
+		"ivrPath.3=x":     `set ivrPath.3: ivrPath is an array of 2: want an index from 0 to 2, not "3" (in a sample of INTERACTION_CREATED)`,
+		"recordingId.x=1": " (in a sample of CALL_DISCONNECTED)",
+		"callbackAt.x=1":  " (in a sample of DISPOSITION_UPDATED)",
+	} {
+		o, err := devkit.ParseOverride(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := devkit.NewTraffic(devkit.TrafficOptions{Set: []devkit.Override{o}, Seed: 11})
+		if err != nil {
+			if want == "" || !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("%s: %v, want %s", set, err, want)
+			}
+			continue
+		}
+		if want != "" {
+			t.Errorf("%s was taken, want %s", set, want)
+			continue
+		}
+		for range 1000 {
+			tr.Next() // panics when a sample refuses it
 		}
 	}
 }
