@@ -46,10 +46,10 @@ func TestProgramName(t *testing.T) {
 		"cxrelay":               "cxrelay",
 		"./bin/cxrelay":         "./bin/cxrelay",
 		"/opt/my tools/cxrelay": "'/opt/my tools/cxrelay'",
-		"/tmp/go-build507429976/b001/exe/cxrelay":         "go run ./cmd/cxrelay",
-		"/root/.cache/go-build/89/" + hash + "-d/cxrelay": "go run ./cmd/cxrelay",
-		"/elsewhere/89/" + hash + "-d/cxrelay":            "go run ./cmd/cxrelay",
-		"/home/go-build/cxrelay":                          "/home/go-build/cxrelay",
+		"/tmp/go-build507429976/b001/exe/cxrelay":             "go run ./cmd/cxrelay",
+		"/home/dev/.cache/go-build/89/" + hash + "-d/cxrelay": "go run ./cmd/cxrelay",
+		"/elsewhere/89/" + hash + "-d/cxrelay":                "go run ./cmd/cxrelay",
+		"/home/go-build/cxrelay":                              "/home/go-build/cxrelay",
 	} {
 		if got := programName(name); got != want {
 			t.Errorf("programName(%q) = %s, want %s", name, got, want)
