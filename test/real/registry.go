@@ -68,6 +68,10 @@ func startRegistry(ctx context.Context, folder, dir string) (*Registry, error) {
 	return r, nil
 }
 
+// Kill ends the registry for good, with all it held. Only for one that
+// StartRegistry has started: tests share the other.
+func (r *Registry) Kill() { r.stop() }
+
 func (r *Registry) stop() { r.process.kill() }
 
 // URL returns the base of the Confluent-compatible API.

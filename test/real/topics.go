@@ -38,6 +38,31 @@ func (c *Cluster) Topics(partitions int32, names ...string) {
 	c.InSync(names...)
 }
 
+// Grow gives topics more partitions, and returns when those are there.
+func (c *Cluster) Grow(partitions int, names ...string) {
+	c.t.Helper()
+	grown, err := c.admin.UpdatePartitions(c.t.Context(), partitions, names...)
+	if err == nil {
+		err = grown.Error()
+	}
+	if err != nil {
+		c.t.Fatalf("grow %v: %v", names, err)
+	}
+	Until(c.t, fmt.Sprintf("%v have %d partitions", names, partitions), 30*time.Second, func() bool {
+		details, err := c.details(names)
+		if err != nil {
+			return false
+		}
+		for _, topic := range details {
+			if len(topic.Partitions) != partitions {
+				return false
+			}
+		}
+		return true
+	})
+	c.InSync(names...)
+}
+
 // InSync returns when in the eyes of every broker that runs, each partition of
 // the topics, or of all topics, has a leader and all its replicas in sync.
 func (c *Cluster) InSync(topics ...string) {
