@@ -14,7 +14,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -256,74 +255,16 @@ func wirePrefix(t *testing.T, cluster *real.Cluster) {
 	if len(records) != len(sent) {
 		t.Errorf("%d records for %d events", len(records), len(sent))
 	}
-	var input bytes.Buffer
 	for _, r := range records {
 		if len(r.Value) < 5 || r.Value[0] != 0 || binary.BigEndian.Uint32(r.Value[1:]) != uint32(id) || !sent[string(r.Value[5:])] { //nolint:gosec // a small id
 			t.Errorf("record %q, want 00, the id %d, and what was sent", r.Value, id)
 		}
-		fmt.Fprintf(&input, "%x\n", r.Value)
 	}
 	status, body := get(t, registry.URL()+"/schemas/ids/"+strconv.Itoa(id))
 	var found struct{ Schema, SchemaType string }
 	if err := json.Unmarshal([]byte(body), &found); err != nil || status != http.StatusOK || found.Schema != strict || found.SchemaType != "JSON" {
 		t.Errorf("by id %d the registry has %d %s", id, status, body)
 	}
-	t.Run("read by Confluent's deserialiser for Python", func(t *testing.T) { deserialised(t, registry, &input, sent) })
-}
-
-// deserialiser reads records in hexadecimal, validates each against the schema
-// that its prefix names, and prints what it has read.
-const deserialiser = `
-import json, sys
-from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.json_schema import JSONDeserializer
-from confluent_kafka.serialization import MessageField, SerializationContext
-read = JSONDeserializer(None, schema_registry_client=SchemaRegistryClient({"url": sys.argv[1]}))
-for line in sys.stdin:
-    print(json.dumps(read(bytes.fromhex(line), SerializationContext("registry.prefixed", MessageField.VALUE))))
-`
-
-func deserialised(t *testing.T, registry *real.Registry, records io.Reader, sent map[string]bool) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if exec.CommandContext(ctx, "python3", "-c", "import confluent_kafka.schema_registry.json_schema").Run() != nil {
-		t.Skip(`python3 has no confluent-kafka[json,schemaregistry]`)
-	}
-	cmd := exec.CommandContext(ctx, "python3", "-c", deserialiser, registry.URL()) //nolint:gosec // our own program
-	cmd.Stdin = records
-	var complaints bytes.Buffer
-	cmd.Stderr = &complaints
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v: %s", err, complaints.String())
-	}
-	var want []string
-	for body := range sent {
-		want = append(want, canonical(t, body))
-	}
-	var got []string
-	for line := range strings.Lines(string(out)) {
-		got = append(got, canonical(t, line))
-	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if !slices.Equal(got, want) {
-		t.Errorf("read %q, want %q", got, want)
-	}
-}
-
-// canonical writes a JSON text in one way.
-func canonical(t *testing.T, text string) string {
-	t.Helper()
-	var v any
-	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		t.Fatal(err)
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 // answer is the relay's answer with the details of a refusal.
