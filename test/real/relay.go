@@ -61,14 +61,7 @@ func (r *Rig) Relay(t testing.TB, s Setup) *Relay {
 	relay := &Relay{URL: "http://" + local(ports[0]) + "/cxone/webhook", Admin: "http://" + local(ports[1])}
 	relay.launch = func() (*child, error) {
 		cmd := exec.CommandContext(context.Background(), binary, append([]string{"serve"}, s.Args...)...) //nolint:gosec // built above
-		cmd.Env = append([]string{
-			"PATH=" + os.Getenv("PATH"),
-			"KAFKA_BROKERS=" + s.Brokers,
-			"SCHEMA_REGISTRY_URL=" + s.Registry,
-			"CXONE_WEBHOOK_SECRET=" + s.Secret,
-			"CXRELAY_LISTEN_ADDRESS=" + local(ports[0]),
-			"CXRELAY_ADMIN_ADDRESS=" + local(ports[1]),
-		}, s.Env...)
+		cmd.Env = append([]string{"CXRELAY_LISTEN_ADDRESS=" + local(ports[0]), "CXRELAY_ADMIN_ADDRESS=" + local(ports[1])}, s.environment()...)
 		return startChild(cmd, log)
 	}
 	t.Cleanup(func() { relay.Stop(t) })
@@ -77,6 +70,27 @@ func (r *Rig) Relay(t testing.TB, s Setup) *Relay {
 		relay.whenReady(t)
 	}
 	return relay
+}
+
+// Run runs another command of the relay's binary to its end, with the same
+// variables, and returns what it wrote and its exit code.
+func (r *Rig) Run(t testing.TB, s Setup, args ...string) (output string, code int) {
+	t.Helper()
+	r.use(t)
+	cmd := exec.CommandContext(t.Context(), r.build(t, s.Mutant), args...) //nolint:gosec // built above
+	cmd.Env = s.environment()
+	said, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(said), cmd.ProcessState.ExitCode()
+}
+
+func (s Setup) environment() []string {
+	return append([]string{
+		"PATH=" + os.Getenv("PATH"), "KAFKA_BROKERS=" + s.Brokers, "SCHEMA_REGISTRY_URL=" + s.Registry, "CXONE_WEBHOOK_SECRET=" + s.Secret,
+	}, s.Env...)
 }
 
 // Restart stops the relay as Stop does and starts it anew, with the same

@@ -154,10 +154,10 @@ func (c *Cluster) acl(b *kadm.ACLBuilder, op kadm.ACLOperation, topics []string)
 	}
 }
 
-// Forgive takes back what Deny said.
-func (c *Cluster) Forgive(principal string, topics ...string) {
+// Forget takes back what Allow and Deny said of a principal and topics.
+func (c *Cluster) Forget(principal string, topics ...string) {
 	c.t.Helper()
-	b := kadm.NewACLs().Deny(principal).DenyHosts().Topics(topics...).ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpWrite)
+	b := kadm.NewACLs().Allow(principal).AllowHosts().Deny(principal).DenyHosts().Topics(topics...).ResourcePatternType(kadm.ACLPatternLiteral).Operations()
 	done, err := c.admin.DeleteACLs(c.t.Context(), b)
 	for _, one := range done {
 		err = errors.Join(err, one.Err)

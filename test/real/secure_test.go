@@ -35,17 +35,16 @@ func guarded(t *testing.T) *real.Cluster {
 	return cluster
 }
 
-// enter starts a relay whose kafka settings stand in a file, in YAML's flow form.
-func enter(t *testing.T, address, kafka string, setup real.Setup) *real.Relay {
+// entering returns how a relay is started whose kafka settings stand in a
+// file, in YAML's flow form, and that file.
+func entering(t *testing.T, address, kafka string) (setup real.Setup, file string) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "cxrelay.yaml")
+	file = filepath.Join(t.TempDir(), "cxrelay.yaml")
 	text := fmt.Sprintf("schema: {subject: %s}\nkafka: {%s}\n", subject, kafka)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	setup.Brokers, setup.Registry, setup.Secret = address, rig.Registry(t).URL(), secret
-	setup.Args = append(setup.Args, "--config", file)
-	return rig.Relay(t, setup)
+	return real.Setup{Brokers: address, Registry: rig.Registry(t).URL(), Secret: secret, Args: []string{"--config", file}}, file
 }
 
 // by returns the settings for a user of the SASL_SSL listener.
@@ -66,7 +65,9 @@ func TestMechanisms(t *testing.T) {
 		{"SCRAM-SHA-512", cluster.SASL(), by("SCRAM-SHA-512", real.FirstUser, real.Password, cluster.CA())},
 		{"mutual TLS", cluster.MutualTLS(), fmt.Sprintf("tls: {enabled: true, ca_file: %q, cert_file: %q, key_file: %q}", cluster.CA(), cert, key)},
 	} {
-		relay := enter(t, way.address, way.kafka, real.Setup{Env: []string{fmt.Sprintf("CXRELAY_INSTANCE=way-%d", i)}})
+		setup, _ := entering(t, way.address, way.kafka)
+		setup.Env = []string{fmt.Sprintf("CXRELAY_INSTANCE=way-%d", i)}
+		relay := rig.Relay(t, setup)
 		sender := judge.NewSender(relay.URL, secret, &journal)
 		for n := range 100 {
 			e := judge.NewEvent(judge.Types()[n%4], fmt.Sprintf("%s %d", way.name, n%10), n)
@@ -91,23 +92,23 @@ func TestMechanisms(t *testing.T) {
 // remedy; the relay lives, is not ready, says why, and refuses events at once.
 func TestLockedOut(t *testing.T) {
 	cluster := guarded(t)
-	cases := []struct{ name, kafka, what, remedy string }{
-		{"wrong password, PLAIN", by("PLAIN", real.FirstUser, "wrong", cluster.CA()), "the broker refuses these credentials", "kafka.sasl.username"},
-		{"wrong password, SCRAM", by("SCRAM-SHA-512", real.FirstUser, "wrong", cluster.CA()), "the broker refuses these credentials", "kafka.sasl.username"},
-		{"unknown user", by("SCRAM-SHA-256", "nobody", real.Password, cluster.CA()), "the broker refuses these credentials", "kafka.sasl.username"},
-		{"unknown authority", by("PLAIN", real.FirstUser, real.Password, cluster.OtherCA()), "the broker's certificate is signed by an unknown authority", "kafka.tls.ca_file"},
-		{"mechanism not offered", by("OAUTHBEARER", "", "", cluster.CA()), "the broker does not offer this SASL mechanism", "sasl.enabled.mechanisms"},
-		{"no SASL", fmt.Sprintf("tls: {enabled: true, ca_file: %q}", cluster.CA()), "the broker closes the connection at the first request", "SASL"},
-		{"no TLS", "sasl: {mechanism: PLAIN, username: first, password: x}", "the broker speaks TLS on this port", "kafka.tls.enabled"},
-	}
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("not a token that a broker would take"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cases[4].kafka = fmt.Sprintf("tls: {enabled: true, ca_file: %q}, sasl: {mechanism: OAUTHBEARER, oauth: {token_file: %q}}", cluster.CA(), token)
-	for _, c := range cases {
+	tls := fmt.Sprintf("tls: {enabled: true, ca_file: %q}", cluster.CA())
+	for _, c := range []struct{ name, kafka, what, remedy string }{
+		{"wrong password, PLAIN", by("PLAIN", real.FirstUser, "wrong", cluster.CA()), "the broker refuses these credentials", "kafka.sasl.username"},
+		{"wrong password, SCRAM", by("SCRAM-SHA-512", real.FirstUser, "wrong", cluster.CA()), "the broker refuses these credentials", "kafka.sasl.username"},
+		{"unknown user", by("SCRAM-SHA-256", "nobody", real.Password, cluster.CA()), "the broker refuses these credentials", "kafka.sasl.username"},
+		{"unknown authority", by("PLAIN", real.FirstUser, real.Password, cluster.OtherCA()), "the broker's certificate is signed by an unknown authority", "kafka.tls.ca_file"},
+		{"mechanism not offered", tls + fmt.Sprintf(", sasl: {mechanism: OAUTHBEARER, oauth: {token_file: %q}}", token), "the broker does not offer this SASL mechanism", "sasl.enabled.mechanisms"},
+		{"no TLS", "sasl: {mechanism: PLAIN, username: first, password: x}", "the broker speaks TLS on this port", "kafka.tls.enabled"},
+	} {
 		t.Run(c.name, func(t *testing.T) {
-			relay := enter(t, cluster.SASL(), c.kafka, real.Setup{Unready: true})
+			setup, file := entering(t, cluster.SASL(), c.kafka)
+			setup.Unready = true
+			relay := rig.Relay(t, setup)
 			real.Until(t, "the log says what is wrong", 15*time.Second, func() bool { return len(problems(t, relay)) > 0 })
 			var body string
 			real.Until(t, "the relay says that it is not ready, and why", 15*time.Second, func() bool {
@@ -115,8 +116,13 @@ func TestLockedOut(t *testing.T) {
 				status, body = get(t, relay.Admin+"/-/ready")
 				return status == http.StatusServiceUnavailable && strings.Contains(body, c.what)
 			})
+			real.Until(t, "the schema is there", 15*time.Second, func() bool { return real.Sum(relay.Metrics(t), "cxrelay_schema_usable") == 1 })
 			refused(t, relay, "kafka_unavailable", "c1", judge.Types()[0])
-			real.Pass(t, 2500*time.Millisecond) // several more attempts
+			checked, code := rig.Run(t, setup, "check", file, "--connect", "--timeout", "10s")
+			if t.Logf("check --connect exits with %d", code); code == 0 || !strings.Contains(checked, c.what) || !strings.Contains(checked, "remedy: ") {
+				t.Errorf("check --connect exits with %d and says\n%s", code, checked)
+			}
+			real.Pass(t, 1500*time.Millisecond) // more attempts
 			said := problems(t, relay)
 			if len(said) != 1 || said[0].What != c.what || !strings.Contains(said[0].Remedy, c.remedy) || said[0].Cause == "" {
 				t.Errorf("the log says %+v, want once %q with a remedy that names %s", said, c.what, c.remedy)
@@ -124,55 +130,83 @@ func TestLockedOut(t *testing.T) {
 			if _, status := get(t, relay.Admin+"/api/v1/status"); !strings.Contains(status, c.what) || !strings.Contains(status, said[0].Remedy) {
 				t.Errorf("status has no such problem: %s", status)
 			}
-			if strings.Contains(relay.Log(t)+body, real.Password) {
+			if strings.Contains(relay.Log(t)+body+checked, real.Password) {
 				t.Error("the password is shown")
 			}
 		})
 	}
 }
 
-// TestTopicDenied: an ACL keeps the relay from one topic. The other topics go
-// on, the relay is ready and says what to do, and a grant ends it.
+// TestTopicDenied: ACLs keep the relay from two topics, one that it may still
+// see and one that it may not. The other topics go on, the relay is ready and
+// says what to do, and a grant ends it.
 func TestTopicDenied(t *testing.T) {
 	cluster := guarded(t)
-	closed, kind := judge.Topics()[2], judge.Types()[2]
-	cluster.Allow(second, judge.Topics()...)
-	cluster.Deny(second, closed)
-	relay := enter(t, cluster.SASL(), by("SCRAM-SHA-256", real.SecondUser, real.Password, cluster.CA()), real.Setup{})
+	open, closed := judge.Topics()[:2], judge.Topics()[2:]
+	cluster.Forget(second, judge.Topics()...)
+	cluster.Allow(second, judge.Topics()[:3]...)
+	cluster.Deny(second, closed[0])
+	setup, file := entering(t, cluster.SASL(), by("SCRAM-SHA-256", real.SecondUser, real.Password, cluster.CA()))
+	relay := rig.Relay(t, setup)
 	var journal judge.Journal
 	sender := judge.NewSender(relay.URL, secret, &journal)
 	defer sender.Close()
-	send := func(n int) {
-		for i, other := range judge.Types() {
-			if other == kind {
-				refused(t, relay, "topic_unavailable", fmt.Sprintf("c%d", n), kind)
-			} else if a := sender.Insist(t.Context(), judge.NewEvent(other, fmt.Sprintf("c%d", n), i)); a.Status != http.StatusOK {
-				t.Errorf("%s: %+v", other, a)
+	send := func(types []string, n int) {
+		for _, kind := range types {
+			if a := sender.Insist(t.Context(), judge.NewEvent(kind, fmt.Sprintf("c%d of %s", n, kind), n)); a.Status != http.StatusOK {
+				t.Errorf("%s: %+v", kind, a)
 			}
 		}
 	}
 	for n := range 10 {
-		send(n)
+		send(judge.Types()[:len(open)][n%2:n%2+1], n)
+		for _, kind := range judge.Types()[len(open):] {
+			refused(t, relay, "topic_unavailable", fmt.Sprintf("c%d", n), kind)
+		}
 	}
-	real.Until(t, "the relay is ready and names the topic and the remedy", 15*time.Second, func() bool {
+	real.Until(t, "the relay is ready and names the topics and the remedy", 15*time.Second, func() bool {
 		status, body := get(t, relay.Admin+"/-/ready")
-		return status == http.StatusOK && strings.Contains(body, closed) && strings.Contains(body, "kafka-acls.sh")
+		return status == http.StatusOK && strings.Contains(body, closed[0]) && strings.Contains(body, closed[1]) && strings.Count(body, "kafka-acls.sh") == 2
 	})
-	if m := relay.Metrics(t); m[`cxrelay_topic_usable{topic="`+closed+`"}`] != 0 || real.Sum(m, "cxrelay_topic_usable") != 3 {
-		t.Errorf("usable topics: %v", real.Sum(m, "cxrelay_topic_usable"))
+	for i, topic := range judge.Topics() {
+		usable := relay.Metrics(t)[`cxrelay_topic_usable{topic="`+topic+`"}`] == 1
+		if usable != (i < len(open)) {
+			t.Errorf("%s: usable is %t", topic, usable)
+		}
 	}
-	if n := strings.Count(relay.Log(t), `"topic unavailable"`); n != 1 {
-		t.Errorf("the log says %d times that the topic is unavailable:\n%s", n, relay.Log(t))
+	checked, code := rig.Run(t, setup, "check", file, "--connect")
+	for i, finding := range []string{"topic_write", "topic_visible"} {
+		if _, after, ok := strings.Cut(checked, "error: "+finding+": "); code != 3 || !ok || !strings.Contains(after, "in: "+closed[i]+"\n") {
+			t.Errorf("check --connect exits with %d and does not find %s:\n%s", code, finding, checked)
+		}
 	}
-	cluster.Forgive(second, closed)
-	forgiven := time.Now()
-	real.Until(t, "the topic is usable again", 20*time.Second, func() bool { return real.Sum(relay.Metrics(t), "cxrelay_topic_usable") == 4 })
-	t.Logf("usable %s after the grant", time.Since(forgiven).Round(10*time.Millisecond))
-	if a := sender.Insist(t.Context(), judge.NewEvent(kind, "after", 0)); a.Status != http.StatusOK {
-		t.Errorf("after the grant: %+v", a)
+
+	cluster.Forget(second, closed...)
+	cluster.Allow(second, closed...)
+	granted := time.Now()
+	real.Until(t, "the topics are usable again", 20*time.Second, func() bool { return real.Sum(relay.Metrics(t), "cxrelay_topic_usable") == 4 })
+	t.Logf("usable %s after the grant", time.Since(granted).Round(10*time.Millisecond))
+	send(judge.Types(), 10)
+	for i, topic := range closed {
+		// The first of them could be seen from the start.
+		if off, on := lines(t, relay, "topic unavailable", topic), lines(t, relay, "topic available", topic); off != 1 || on != 2-i {
+			t.Errorf("%s: %d lines say that it is unavailable, %d that it is available", topic, off, on)
+		}
 	}
 	settled(t, relay, &journal)
 	report(t, judge.Judge(&journal, cluster.ReadMany(judge.Topics()...), relay.Log(t)))
+}
+
+// lines counts lines of the log about a topic.
+func lines(t *testing.T, relay *real.Relay, msg, topic string) (n int) {
+	t.Helper()
+	for line := range strings.Lines(relay.Log(t)) {
+		var l struct{ Msg, Topic string }
+		if json.Unmarshal([]byte(line), &l) == nil && l.Msg == msg && l.Topic == topic {
+			n++
+		}
+	}
+	return n
 }
 
 // refused sends one event and checks that it is refused with this reason.
