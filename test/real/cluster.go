@@ -30,9 +30,16 @@ const (
 type settings struct {
 	brokers int
 	line    Line
+	secure  bool
 }
 
-func (s settings) String() string { return fmt.Sprintf("kafka-%s-%d", s.line, s.brokers) }
+func (s settings) String() string {
+	name := fmt.Sprintf("kafka-%s-%d", s.line, s.brokers)
+	if s.secure {
+		name += "-secure"
+	}
+	return name
+}
 
 // Option says what cluster is wanted. Without any it is one broker of the
 // current line.
@@ -67,6 +74,7 @@ type cluster struct {
 	libs     string
 	dir      string
 	nodes    []*node
+	secured  *secured // nil: plain text is all there is
 	client   *kgo.Client
 	admin    *kadm.Client
 }
@@ -141,6 +149,14 @@ func (c *cluster) prepare(ctx context.Context, id string, controllers []int) err
 	if err := os.MkdirAll(c.dir, 0o750); err != nil {
 		return err
 	}
+	var users []string
+	if c.settings.secure {
+		var err error
+		if c.secured, err = secure(ctx, c.dir); err != nil {
+			return err
+		}
+		users = c.secured.users()
+	}
 	failed := make([]error, len(c.nodes))
 	var all sync.WaitGroup
 	for i, n := range c.nodes {
@@ -148,7 +164,7 @@ func (c *cluster) prepare(ctx context.Context, id string, controllers []int) err
 			return err
 		}
 		all.Go(func() {
-			format := c.java(ctx, "kafka.tools.StorageTool", "format", "-t", id, "-c", n.properties)
+			format := c.java(ctx, "kafka.tools.StorageTool", append([]string{"format", "-t", id, "-c", n.properties}, users...)...)
 			failed[i] = run(ctx, format, filepath.Join(c.dir, fmt.Sprintf("format-%d.log", n.id)))
 		})
 	}
@@ -168,15 +184,20 @@ func (c *cluster) properties(n *node, controllers []int) string {
 	for i, port := range controllers {
 		voters[i] = fmt.Sprintf("%d@%s", i+1, local(port))
 	}
+	var listeners string
+	var security []string
+	if c.secured != nil {
+		listeners, security = c.secured.listeners(), c.secured.properties()
+	}
 	replicas, insync := min(c.settings.brokers, 3), 1+c.settings.brokers/3
 	lines := []string{
 		"process.roles=broker,controller",
 		fmt.Sprintf("node.id=%d", n.id),
 		"controller.quorum.voters=" + strings.Join(voters, ","),
-		fmt.Sprintf("listeners=PLAINTEXT://%s,CONTROLLER://%s", local(n.port), local(controllers[n.id-1])),
-		"advertised.listeners=PLAINTEXT://" + local(n.port),
+		fmt.Sprintf("listeners=PLAINTEXT://%s,CONTROLLER://%s", local(n.port), local(controllers[n.id-1])) + listeners,
+		"advertised.listeners=PLAINTEXT://" + local(n.port) + listeners,
 		"controller.listener.names=CONTROLLER",
-		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL",
 		"inter.broker.listener.name=PLAINTEXT",
 		"log.dirs=" + filepath.Join(c.dir, fmt.Sprintf("data-%d", n.id)),
 		"auto.create.topics.enable=false",
@@ -194,7 +215,7 @@ func (c *cluster) properties(n *node, controllers []int) string {
 		"broker.heartbeat.interval.ms=500",
 		"replica.lag.time.max.ms=3000",
 	}
-	return strings.Join(lines, "\n") + "\n"
+	return strings.Join(append(lines, security...), "\n") + "\n"
 }
 
 // java prepares a program of the cluster's own jars. A JVM that lives for

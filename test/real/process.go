@@ -8,9 +8,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
+	"testing"
 )
 
 // child is a process that ends no later than this program.
@@ -59,6 +61,28 @@ func startChild(cmd *exec.Cmd, log string) (*child, error) {
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	return c, nil
+}
+
+// Process starts a program beside the relay, such as one that watches it. It
+// is killed when the test has ended; what it says stays if the test fails.
+func (r *Rig) Process(t testing.TB, name string, args ...string) {
+	t.Helper()
+	r.use(t)
+	process, err := startChild(exec.CommandContext(context.Background(), name, args...), filepath.Join(r.dir, filepath.Base(name)+".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(process.kill)
+}
+
+// FreeAddress returns a loopback address that nobody listens on now.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	ports, err := freePorts(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return local(ports[0])
 }
 
 // alive tells whether the process has not ended; a paused one is alive.

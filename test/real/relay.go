@@ -24,6 +24,7 @@ type Relay struct {
 	URL     string // of the webhook
 	Admin   string // base of the admin listener
 	process *child
+	launch  func() (*child, error)
 }
 
 // Setup says how a relay is started. Brokers and Registry are required; they
@@ -31,9 +32,10 @@ type Relay struct {
 type Setup struct {
 	Brokers, Registry, Secret string
 
-	Env    []string // further variables, NAME=value
-	Args   []string // further arguments of serve
-	Mutant Mutant   // a relay with a fault; the zero value has none
+	Env     []string // further variables, NAME=value
+	Args    []string // further arguments of serve
+	Mutant  Mutant   // a relay with a fault; the zero value has none
+	Unready bool     // do not wait until it is ready: it is not meant to become so
 }
 
 // Mutant is a change of one source line, for relays that must be convicted.
@@ -55,26 +57,70 @@ func (r *Rig) Relay(t testing.TB, s Setup) *Relay {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(context.Background(), binary, append([]string{"serve"}, s.Args...)...) //nolint:gosec // built above
-	cmd.Env = append([]string{
-		"PATH=" + os.Getenv("PATH"),
-		"KAFKA_BROKERS=" + s.Brokers,
-		"SCHEMA_REGISTRY_URL=" + s.Registry,
-		"CXONE_WEBHOOK_SECRET=" + s.Secret,
-		"CXRELAY_LISTEN_ADDRESS=" + local(ports[0]),
-		"CXRELAY_ADMIN_ADDRESS=" + local(ports[1]),
+	log := r.logFile(t)
+	relay := &Relay{URL: "http://" + local(ports[0]) + "/cxone/webhook", Admin: "http://" + local(ports[1])}
+	relay.launch = func() (*child, error) {
+		cmd := exec.CommandContext(context.Background(), binary, append([]string{"serve"}, s.Args...)...) //nolint:gosec // built above
+		cmd.Env = append([]string{"CXRELAY_LISTEN_ADDRESS=" + local(ports[0]), "CXRELAY_ADMIN_ADDRESS=" + local(ports[1])}, s.environment()...)
+		return startChild(cmd, log)
+	}
+	t.Cleanup(func() { relay.Stop(t) })
+	relay.begin(t)
+	if !s.Unready {
+		relay.whenReady(t)
+	}
+	return relay
+}
+
+// Run runs another command of the relay's binary to its end, with the same
+// variables, and returns what it wrote and its exit code.
+func (r *Rig) Run(t testing.TB, s Setup, args ...string) (output string, code int) {
+	t.Helper()
+	r.use(t)
+	cmd := exec.CommandContext(t.Context(), r.build(t, s.Mutant), args...) //nolint:gosec // built above
+	cmd.Env = s.environment()
+	said, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(said), cmd.ProcessState.ExitCode()
+}
+
+func (s Setup) environment() []string {
+	return append([]string{
+		"PATH=" + os.Getenv("PATH"), "KAFKA_BROKERS=" + s.Brokers, "SCHEMA_REGISTRY_URL=" + s.Registry, "CXONE_WEBHOOK_SECRET=" + s.Secret,
 	}, s.Env...)
-	process, err := startChild(cmd, r.logFile(t))
+}
+
+// Restart stops the relay as Stop does and starts it anew, with the same
+// addresses; it returns when that one is ready, and how long it took to stop.
+// The log goes on in the same file.
+func (r *Relay) Restart(t testing.TB) (stopping time.Duration) {
+	t.Helper()
+	began := time.Now()
+	r.Stop(t)
+	stopping = time.Since(began)
+	r.begin(t)
+	r.whenReady(t)
+	return stopping
+}
+
+func (r *Relay) begin(t testing.TB) {
+	t.Helper()
+	process, err := r.launch()
 	if err != nil {
 		t.Fatal(err)
 	}
-	relay := &Relay{URL: "http://" + local(ports[0]) + "/cxone/webhook", Admin: "http://" + local(ports[1]), process: process}
-	t.Cleanup(func() { relay.Stop(t) })
-	Until(t, "the relay is ready", 30*time.Second, func() bool { return !process.alive() || relay.Ready() })
-	if !process.alive() {
-		t.Fatalf("the relay has ended: %v; %s", process.err, lastWords(process.log))
+	r.process = process
+}
+
+func (r *Relay) whenReady(t testing.TB) {
+	t.Helper()
+	Until(t, "the relay is ready", 30*time.Second, func() bool { return !r.process.alive() || r.Ready() })
+	if !r.process.alive() {
+		t.Fatalf("the relay has ended: %v; %s", r.process.err, lastWords(r.process.log))
 	}
-	return relay
 }
 
 // logFile finds a name for the log of another relay of this test.
@@ -141,7 +187,7 @@ func (r *Rig) overlay(t testing.TB, root string, m Mutant) string {
 func (r *Relay) Stop(t testing.TB) {
 	t.Helper()
 	if !r.process.alive() {
-		if r.process.err != nil {
+		if r.process != nil && r.process.err != nil {
 			t.Errorf("the relay ended by itself: %v; %s", r.process.err, lastWords(r.process.log))
 		}
 		return

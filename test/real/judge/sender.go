@@ -25,17 +25,20 @@ const (
 	answerTimeout = 15 * time.Second
 )
 
-// Sender sends signed events to one relay. Safe for concurrent use.
+// Sender sends signed events to one relay, or to several in turn. Safe for
+// concurrent use.
 type Sender struct {
-	url, secret string
-	client      *http.Client
-	journal     *Journal
-	pause       time.Duration // before the second attempt
+	urls    []string
+	turns   sync.Map // contact and type: *atomic.Uint64, attempts so far
+	secret  string
+	client  *http.Client
+	journal *Journal
+	pause   time.Duration // before the second attempt
 }
 
 // NewSender returns a sender that writes into the journal.
 func NewSender(url, secret string, j *Journal) *Sender {
-	return &Sender{url: url, secret: secret, journal: j, pause: firstPause, client: &http.Client{
+	return &Sender{urls: []string{url}, secret: secret, journal: j, pause: firstPause, client: &http.Client{
 		Timeout:   answerTimeout,
 		Transport: &http.Transport{MaxIdleConns: 0, MaxIdleConnsPerHost: 10_000, DisableCompression: true},
 	}}
@@ -43,6 +46,10 @@ func NewSender(url, secret string, j *Journal) *Sender {
 
 // Close closes idle connections.
 func (s *Sender) Close() { s.client.CloseIdleConnections() }
+
+// Alternate adds a relay: from now on the attempts of each contact and type go
+// to each relay in turn. Not to be called while the sender sends.
+func (s *Sender) Alternate(url string) { s.urls = append(s.urls, url) }
 
 // Send sends an event once. Header is added to the request; nil for none.
 func (s *Sender) Send(ctx context.Context, e *Event, header http.Header) Answer {
@@ -78,10 +85,11 @@ func (s *Sender) attempt(ctx context.Context, e *Event, header http.Header) (a A
 		e.Sent = began
 	}
 	var written atomic.Int64 // by the transport's goroutine
+	url := s.next(e)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(httptrace.WroteRequestInfo) { written.Store(int64(time.Since(began))) },
 	})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, strings.NewReader(e.Body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(e.Body))
 	if err != nil {
 		return Answer{Err: err}
 	}
@@ -97,6 +105,12 @@ func (s *Sender) attempt(ctx context.Context, e *Event, header http.Header) (a A
 	a.At, a.Err = time.Now(), err
 	a.Took = a.At.Sub(began) - time.Duration(written.Load())
 	return a
+}
+
+// next returns the relay whose turn it is.
+func (s *Sender) next(e *Event) string {
+	turn, _ := s.turns.LoadOrStore(e.Contact+" "+e.Type, new(atomic.Uint64))
+	return s.urls[turn.(*atomic.Uint64).Add(1)%uint64(len(s.urls))]
 }
 
 func read(resp *http.Response) (Answer, error) {

@@ -1,0 +1,252 @@
+//go:build real
+
+package real_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cxrelay/cxrelay/test/real"
+	"github.com/cxrelay/cxrelay/test/real/judge"
+)
+
+// ledger has the equations of docs/metrics.md as differences: 0 at every scrape.
+var ledger = []struct{ name, difference string }{
+	{"events", `cxrelay_events_received_total - on(instance) sum by (instance) (cxrelay_events_total) - on(instance) cxrelay_events_in_flight`},
+	{"records", `cxrelay_records_produced_total - cxrelay_records_acked_total - cxrelay_records_failed_total - cxrelay_records_pending`},
+	{"acks", `cxrelay_records_acked_total - on(instance) sum by (instance) (cxrelay_events_total{reason="accepted"}) - on(instance) cxrelay_late_acks_total`},
+}
+
+// TestPrometheus: promtool finds nothing to complain about in a relay under
+// load, and a Prometheus server that scrapes it every second sees a ledger
+// that balances in every single scrape, also while a broker hangs.
+func TestPrometheus(t *testing.T) {
+	cluster := rig.Cluster(t, real.Brokers(3))
+	relay := start(t, cluster, real.Setup{})
+	var journal judge.Journal
+	sender := judge.NewSender(relay.URL, secret, &journal)
+	defer sender.Close()
+	warm(t, sender)
+	server := prometheus(t, relay)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+
+	began := time.Now()
+	wait := sender.Crowd(ctx, judge.Crowd{Contacts: 200, Events: 60, Senders: 3, Over: 28 * time.Second})
+	real.Pass(t, 8*time.Second)
+	promtool(t, relay)
+	cluster.Pause(2)
+	real.Pass(t, 5*time.Second)
+	promtool(t, relay)
+	cluster.Continue(2)
+	wait()
+	settled(t, relay, &journal)
+	real.Pass(t, 1500*time.Millisecond) // one more scrape
+	server.judge(t, began, time.Now())
+	report(t, judge.Judge(&journal, cluster.ReadMany(judge.Topics()...), relay.Log(t)))
+}
+
+// promtool has Prometheus's own checks look at one scrape.
+func promtool(t *testing.T, relay *real.Relay) {
+	t.Helper()
+	_, exposition := get(t, relay.Admin+"/metrics")
+	cmd := exec.CommandContext(t.Context(), tool(t, "promtool"), "check", "metrics")
+	cmd.Stdin = strings.NewReader(exposition)
+	if said, err := cmd.CombinedOutput(); err != nil || len(said) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, said)
+	}
+}
+
+// watcher is a Prometheus server.
+type watcher string
+
+// prometheus starts one that scrapes the relay every second and evaluates the
+// alert rules that we ship.
+func prometheus(t *testing.T, relay *real.Relay) watcher {
+	t.Helper()
+	dir, address := t.TempDir(), real.FreeAddress(t)
+	rules, err := filepath.Abs("../../deploy/prometheus/cxrelay.rules.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := strings.TrimPrefix(relay.Admin, "http://")
+	configuration := filepath.Join(dir, "prometheus.yml")
+	text := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nrule_files: [%q]\n"+
+		"scrape_configs: [{job_name: cxrelay, static_configs: [{targets: [%q]}]}]\n", rules, target)
+	if err := os.WriteFile(configuration, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rig.Process(t, tool(t, "prometheus"), "--config.file="+configuration, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+address, "--log.level=warn")
+	server := watcher("http://" + address)
+	real.Until(t, "Prometheus has scraped the relay", 20*time.Second, func() bool {
+		series, err := server.query("query", url.Values{"query": {"up == 1"}})
+		return err == nil && len(series) == 1
+	})
+	return server
+}
+
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("%s is missing: apt-get install prometheus", name)
+	}
+	return path
+}
+
+// judge evaluates the ledger in PromQL at every scrape of the range.
+func (w watcher) judge(t *testing.T, from, to time.Time) {
+	t.Helper()
+	scrapes := w.at(t, from, to, `timestamp(cxrelay_events_received_total)`)
+	seen := map[float64]bool{}
+	for _, at := range scrapes {
+		seen[at] = true
+	}
+	if least := int(to.Sub(from).Seconds()) - 3; len(seen) < least {
+		t.Errorf("%d scrapes in %s, want %d", len(seen), to.Sub(from).Round(time.Second), least)
+	}
+	for _, e := range ledger {
+		for at, difference := range w.at(t, from, to, e.difference) {
+			if difference != 0 {
+				t.Errorf("%s: out of balance by %v at %.3f", e.name, difference, at)
+			}
+		}
+	}
+	// Equations between values that stand still would hold anyway.
+	moving := map[string]int{}
+	for _, gauge := range []string{"cxrelay_events_in_flight", "cxrelay_records_pending"} {
+		for _, v := range w.at(t, from, to, gauge) {
+			if v > 0 {
+				moving[gauge]++
+			}
+		}
+		if moving[gauge] == 0 {
+			t.Errorf("%s was 0 at every scrape: this shows little", gauge)
+		}
+	}
+	for at, up := range w.at(t, from, to, "up") {
+		if up != 1 {
+			t.Errorf("a scrape failed before %.3f", at)
+		}
+	}
+	w.rules(t)
+	t.Logf("%d scrapes, looked at %d times; above 0: %v", len(seen), len(scrapes), moving)
+}
+
+// at evaluates an expression that gives one series, four times a second, so
+// that no scrape is missed. An instant uses the last scrape for all its parts.
+func (w watcher) at(t *testing.T, from, to time.Time, expression string) map[float64]float64 {
+	t.Helper()
+	seconds := func(at time.Time) string { return strconv.FormatFloat(float64(at.UnixMilli())/1000, 'f', 3, 64) }
+	series, err := w.query("query_range", url.Values{"query": {expression}, "start": {seconds(from)}, "end": {seconds(to)}, "step": {"0.25"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(series) != 1 {
+		t.Fatalf("%s: %d series, want one", expression, len(series))
+	}
+	values := map[float64]float64{}
+	for _, point := range series[0].Values {
+		v, err := strconv.ParseFloat(point[1].(string), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values[point[0].(float64)] = v
+	}
+	if want := int(to.Sub(from) / (250 * time.Millisecond)); len(values) < want-1 {
+		t.Errorf("%s has %d values, want %d", expression, len(values), want)
+	}
+	return values
+}
+
+type series struct {
+	Values [][2]any // time, value as text
+}
+
+func (w watcher) query(what string, args url.Values) ([]series, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, string(w)+"/api/v1/"+what+"?"+args.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		Error string
+		Data  struct{ Result []series }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return nil, err
+	}
+	if answer.Error != "" {
+		return nil, fmt.Errorf("%s: %s", args.Get("query"), answer.Error)
+	}
+	return answer.Data.Result, nil
+}
+
+// rules checks that Prometheus could evaluate every alert rule.
+func (w watcher) rules(t *testing.T) {
+	t.Helper()
+	var answer struct {
+		Data struct {
+			Groups []struct {
+				Rules []struct{ Name, Health, LastError, State string }
+			}
+		}
+	}
+	_, text := get(t, string(w)+"/api/v1/rules")
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		t.Fatal(err)
+	}
+	var total int
+	var active []string
+	for _, group := range answer.Data.Groups {
+		for _, rule := range group.Rules {
+			total++
+			if rule.Health != "ok" {
+				t.Errorf("rule %s: %s %s", rule.Name, rule.Health, rule.LastError)
+			}
+			if rule.State != "inactive" {
+				active = append(active, rule.Name+" "+rule.State)
+			}
+		}
+	}
+	if total == 0 {
+		t.Error("no alert rules are loaded")
+	}
+	t.Logf("%d alert rules evaluated; not inactive: %v", total, active)
+}
+
+func get(t *testing.T, address string) (status int, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
