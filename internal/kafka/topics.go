@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/cxrelay/cxrelay/internal/event"
@@ -166,11 +168,27 @@ func (c *Client) whyNot(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	for _, b := range c.cluster.SeedBrokers() {
-		if _, err := b.Request(ctx, req); err != nil && ctx.Err() == nil {
-			c.edge.note(ofLook, &attempt{with: &c.opts.Security, err: &hungUp{err}})
-			return
+		for range whyTries {
+			_, err := b.Request(ctx, req)
+			if err == nil || ctx.Err() != nil {
+				break
+			}
+			if closedEarly(err) {
+				c.edge.note(ofLook, &attempt{with: &c.opts.Security, err: &hungUp{err}})
+				return
+			}
+			// Another request took the connection along: that says nothing.
 		}
 	}
+}
+
+// whyTries is how often whyNot asks one broker.
+const whyTries = 3
+
+// closedEarly tells whether the broker hung up where it should have answered.
+func closedEarly(err error) bool {
+	var first *kgo.ErrFirstReadEOF
+	return errors.As(err, &first) || errors.Is(err, io.EOF)
 }
 
 // metadata asks for the routed topics. kadm would do, but for one thing: there
