@@ -78,7 +78,7 @@ func TestRegistry(t *testing.T) {
 			return false
 		})
 		t.Logf("a new version took effect after %s", time.Since(changed).Round(100*time.Millisecond))
-		refused(t, post(t, renewed, event(taken, "c1")), "", "required")
+		expectRefusal(t, post(t, renewed, event(taken, "c1")), "", "required")
 		accepted(t, renewed, fmt.Sprintf(`{"actionType":%q,"contactId":"c1","agent":"a"}`, taken))
 		says(t, renewed, "INFO", "schema changed", `"version":2`, `"old_version":1`)
 	})
@@ -136,8 +136,8 @@ func enforced(t *testing.T, cluster *real.Cluster, relay *real.Relay, name strin
 	contact := fresh("c")
 	for _, kind := range judge.Types() {
 		accepted(t, relay, event(kind, contact))
-		refused(t, post(t, relay, fmt.Sprintf(`{"actionType":%q,"contactId":%q,"data":{"a/b":0}}`, kind, contact)), "/data/a~1b", "minimum")
-		refused(t, post(t, relay, fmt.Sprintf(`{"actionType":%q,"contactId":7}`, kind)), "/contactId", "type")
+		expectRefusal(t, post(t, relay, fmt.Sprintf(`{"actionType":%q,"contactId":%q,"data":{"a/b":0}}`, kind, contact)), "/data/a~1b", "minimum")
+		expectRefusal(t, post(t, relay, fmt.Sprintf(`{"actionType":%q,"contactId":7}`, kind)), "/contactId", "type")
 	}
 	var values []string
 	for _, r := range cluster.ReadMany("registry." + name) {
@@ -179,7 +179,7 @@ func confluent55(t *testing.T, cluster *real.Cluster) {
 		"type: CALL_DISCONNECTED, topic: registry.confluent55, subject: avro")
 	defer relay.Stop(t) // before the stub
 	accepted(t, relay, event("INTERACTION_CREATED", "c1"))
-	refused(t, post(t, relay, `{"actionType":"INTERACTION_CREATED","contactId":7}`), "/contactId", "type")
+	expectRefusal(t, post(t, relay, `{"actionType":"INTERACTION_CREATED","contactId":7}`), "/contactId", "type")
 	if a := post(t, relay, event("CALL_DISCONNECTED", "c1")); a.Status != http.StatusServiceUnavailable || a.Reason != "schema_unavailable" {
 		t.Errorf("an Avro schema: %+v", a)
 	}
@@ -217,7 +217,7 @@ func references(t *testing.T, cluster *real.Cluster) {
 	relay := routed(t, cluster, registry.URL(), "type: INTERACTION_CREATED, topic: registry.references, subject: "+top)
 	defer relay.Stop(t)
 	accepted(t, relay, `{"actionType":"INTERACTION_CREATED","contactId":"c1","contact":{"id":"four"}}`)
-	refused(t, post(t, relay, `{"actionType":"INTERACTION_CREATED","contactId":"c1","contact":{"id":"fives"}}`), "/contact/id", "maxLength")
+	expectRefusal(t, post(t, relay, `{"actionType":"INTERACTION_CREATED","contactId":"c1","contact":{"id":"fives"}}`), "/contact/id", "maxLength")
 }
 
 // register stores a schema that refers to the first version of another subject.
@@ -302,17 +302,12 @@ func accepted(t *testing.T, relay *real.Relay, body string) {
 }
 
 // refused checks the first violation of an answer.
-func refused(t *testing.T, a answer, pointer, keyword string) {
+func expectRefusal(t *testing.T, a answer, pointer, keyword string) {
 	t.Helper()
 	if a.Status != http.StatusUnprocessableEntity || a.Reason != "schema_mismatch" || len(a.Errors) == 0 ||
 		a.Errors[0].Pointer != pointer || a.Errors[0].Keyword != keyword {
 		t.Errorf("answered %+v, want schema_mismatch at %q by %s", a, pointer, keyword)
 	}
-}
-
-func get(t *testing.T, url string) (status int, body string) {
-	t.Helper()
-	return request(t, http.MethodGet, url, nil, "", "")
 }
 
 func request(t *testing.T, method, url string, body []byte, kind, signature string) (status int, answer string) {
