@@ -1,9 +1,6 @@
 package deliver
 
-import (
-	"fmt"
-	"hash/crc32"
-)
+import "hash/crc32"
 
 // Partitioner is the hash that maps a record key to a partition.
 type Partitioner uint8
@@ -13,18 +10,6 @@ const (
 	Murmur2 Partitioner = iota // the Java client's default, and kgo's
 	CRC32                      // librdkafka's default for keyed records (consistent_random)
 )
-
-// ParsePartitioner parses "murmur2" or "crc32".
-func ParsePartitioner(s string) (Partitioner, error) {
-	switch s {
-	case "murmur2":
-		return Murmur2, nil
-	case "crc32":
-		return CRC32, nil
-	default:
-		return 0, fmt.Errorf("unknown partitioner %q: want murmur2 or crc32", s)
-	}
-}
 
 // Partition returns the partition of key among n > 0 partitions.
 func (p Partitioner) Partition(key []byte, n int32) int32 {

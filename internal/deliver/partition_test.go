@@ -37,14 +37,3 @@ func TestPartition(t *testing.T) {
 		t.Errorf("crc32 check value: %#x", got)
 	}
 }
-
-func TestParsePartitioner(t *testing.T) {
-	for word, want := range map[string]Partitioner{"murmur2": Murmur2, "crc32": CRC32} {
-		if got, err := ParsePartitioner(word); err != nil || got != want {
-			t.Errorf("%s: %v, %v", word, got, err)
-		}
-	}
-	if _, err := ParsePartitioner("fnv"); err == nil {
-		t.Error("fnv was accepted")
-	}
-}

@@ -30,11 +30,9 @@ type panicError struct {
 	stack []byte
 }
 
-func newPanic(v any) error { return &panicError{value: v, stack: debug.Stack()} }
-
 // NewPanic makes an error of a recovered panic value and the current stack.
 // Refuse turns it into the reason internal.
-func NewPanic(v any) error { return newPanic(v) }
+func NewPanic(v any) error { return &panicError{value: v, stack: debug.Stack()} }
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 

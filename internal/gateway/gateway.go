@@ -145,7 +145,7 @@ func (g *Gateway) Accept(d *Delivery) *Verdict {
 	err := func() (err error) {
 		defer func() {
 			if p := recover(); p != nil {
-				err = newPanic(p)
+				err = NewPanic(p)
 			}
 		}()
 		return g.decide(d, v, &handed)

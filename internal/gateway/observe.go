@@ -115,10 +115,3 @@ func truncate(s string, n int) string {
 	}
 	return s[:n] + "…"
 }
-
-// refusalWindow and refusalBurst bound the log lines of unsigned requests:
-// that many lines per reason in one window.
-const (
-	refusalWindow = 10 * time.Second
-	refusalBurst  = 10
-)

@@ -9,6 +9,13 @@ import (
 	"github.com/cxrelay/cxrelay/internal/reason"
 )
 
+// refusalWindow and refusalBurst bound the log lines of unsigned requests:
+// that many lines per reason in one window.
+const (
+	refusalWindow = 10 * time.Second
+	refusalBurst  = 10
+)
+
 // maxDiagnosed is the largest body, in bytes, on which the cause of a wrong
 // signature is worked out.
 const maxDiagnosed = 64 << 10

@@ -1,5 +1,5 @@
-// Package kafka is the mechanism of delivery: one idempotent franz-go
-// producer, what it knows of the routed topics, and what its errors mean.
+// Package kafka is the mechanism of delivery: idempotent franz-go producers,
+// what is known of the routed topics, and what an error means for an event.
 //
 // It decides nothing about an event: which partition, how many records in
 // flight and how long to wait belong to package deliver. Besides devkit and
