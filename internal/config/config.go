@@ -22,7 +22,7 @@ type Config struct {
 	Instance string // for record headers, no slash; empty: the host name
 	Listen   Listen
 	Admin    Admin
-	Sources  []Webhook     // exactly one for now
+	Sources  []Webhook     // at least one
 	Routes   []route.Route // in order; Subject is filled in unless the row drops
 	Schema   Schema
 	Kafka    Kafka
@@ -34,12 +34,27 @@ type Config struct {
 type Listen struct {
 	Address string // host:port, the host may be empty
 	Metrics bool   // serve /metrics here too
+	TLS     ListenTLS
+}
+
+// ListenTLS makes the webhook listener speak TLS: with both CertFile and
+// KeyFile or none of them. The PEM texts were read when the configuration was.
+type ListenTLS struct {
+	CertFile     string
+	KeyFile      string
+	ClientCAFile string // senders must show a certificate of these authorities
+
+	Cert     []byte
+	Key      Secret
+	ClientCA []byte
 }
 
 // Admin is the admin listener.
 type Admin struct {
 	Address      string // host:port
 	ReadyOnKafka bool   // not ready while Kafka is unreachable
+	TokenFile    string // where Token was read, or empty
+	Token        Secret // opens the whole listener off loopback
 }
 
 // Webhook is one source: a path with its signature and what is read from its
@@ -52,6 +67,7 @@ type Webhook struct {
 	Secrets   []NamedSecret // at least one
 	Event     event.Paths
 	NoContact NoContact
+	Insecure  bool // preset none without client certificates
 }
 
 // NamedSecret is one key of a source.
@@ -73,8 +89,30 @@ func (w *Webhook) Keys() []signature.Secret {
 
 // Schema is how payloads are validated.
 type Schema struct {
-	Registry Registry
-	Subject  string // of every route that names none
+	Mode        SchemaMode
+	Registry    Registry
+	Subject     string        // of every route that names none
+	Version     int           // of every route that names none; 0: the latest
+	MaxAge      time.Duration // a schema that nobody confirmed for longer is not used; 0: no limit
+	SnapshotDir string        // of the schemas on disk; empty: none
+	Remote      Remote
+}
+
+// SchemaMode is who validates.
+type SchemaMode uint8
+
+// The modes.
+const (
+	Local     SchemaMode = iota // this relay, with the schemas of the registry
+	RemoteAPI                   // the registry, through a call that few have
+	Off                         // nobody
+)
+
+// Remote is how the registry is asked in mode remote.
+type Remote struct {
+	Attempts int
+	Backoff  time.Duration // before the second attempt, doubled before each further one
+	Timeout  time.Duration // of one attempt
 }
 
 // Registry is where schemas come from. Either Username and Password, or
@@ -126,7 +164,10 @@ func defaults(hasFile bool) *Config {
 			{Pattern: "QUEUE_TRANSFER", Topic: "cxone.transfers.raw"},
 			{Pattern: "CALL_DISCONNECTED", Topic: "cxone.calls.terminated"},
 		},
-		Schema: Schema{Subject: "cxone-data-action-v1"},
+		Schema: Schema{
+			Subject: "cxone-data-action-v1",
+			Remote:  Remote{Attempts: 3, Backoff: time.Second, Timeout: 5 * time.Second},
+		},
 		Limits: Limits{
 			Body:            960 * kib, // what Kafka's own default lets through with key and headers
 			InFlightBytes:   64 * mib,

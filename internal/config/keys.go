@@ -58,17 +58,20 @@ func (c *Config) keys() object {
 		{"listen", object{
 			{"address", plain(&c.Listen.Address)},
 			{"metrics", parsed(&c.Listen.Metrics, parseBool)},
+			{"tls", object{
+				{"cert_file", plain(&c.Listen.TLS.CertFile)},
+				{"key_file", plain(&c.Listen.TLS.KeyFile)},
+				{"client_ca_file", plain(&c.Listen.TLS.ClientCAFile)},
+			}},
 		}},
 		{"admin", object{
 			{"address", plain(&c.Admin.Address)},
+			{"token_file", plain(&c.Admin.TokenFile)},
 			{"ready_on_kafka", parsed(&c.Admin.ReadyOnKafka, parseBool)},
 		}},
 		{"sources", listOf(&c.Sources, newWebhook, (*Webhook).keys)},
 		{"routes", listOf(&c.Routes, func() route.Route { return route.Route{} }, routeKeys)},
-		{"schema", object{
-			{"registry", c.Schema.Registry.keys()},
-			{"subject", plain(&c.Schema.Subject)},
-		}},
+		{"schema", c.Schema.keys()},
 		{"kafka", object{
 			{"brokers", texts(&c.Kafka.Brokers)},
 			{"sasl", c.Kafka.SASL.keys()},
@@ -103,6 +106,7 @@ func (w *Webhook) keys() node {
 			{"id", paths(&w.Event.ID)},
 		}},
 		{"no_contact", parsed(&w.NoContact, parseNoContact)},
+		{"insecure", parsed(&w.Insecure, parseBool)},
 	}
 }
 
@@ -153,10 +157,28 @@ func routeKeys(r *route.Route) node {
 	return object{
 		{"type", plain(&r.Pattern)},
 		{"topic", plain(&r.Topic)},
+		{"sources", texts(&r.Sources)},
 		{"subject", plain(&r.Subject)},
+		{"version", parsed(&r.Version, parseVersion)},
 		{"wire", parsed(&r.Wire, route.ParseWire)},
 		{"key", parsed(&r.Key, route.ParseKey)},
 		{"drop", parsed(&r.Drop, parseBool)},
+	}
+}
+
+func (s *Schema) keys() node {
+	return object{
+		{"mode", parsed(&s.Mode, parseSchemaMode)},
+		{"registry", s.Registry.keys()},
+		{"subject", plain(&s.Subject)},
+		{"version", parsed(&s.Version, parseVersion)},
+		{"max_age", parsed(&s.MaxAge, ParseDuration)},
+		{"snapshot_dir", plain(&s.SnapshotDir)},
+		{"remote", object{
+			{"attempts", parsed(&s.Remote.Attempts, parseCount)},
+			{"backoff", parsed(&s.Remote.Backoff, positiveDuration)},
+			{"timeout", parsed(&s.Remote.Timeout, positiveDuration)},
+		}},
 	}
 }
 

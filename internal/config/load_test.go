@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func TestFoundingEnvironmentAlone(t *testing.T) {
 	if len(warnings) != 0 {
 		t.Errorf("warnings: %v", warnings)
 	}
-	if c.Listen != (config.Listen{Address: ":8080", Metrics: true}) {
+	if !reflect.DeepEqual(c.Listen, config.Listen{Address: ":8080", Metrics: true}) {
 		t.Errorf("listen: %+v", c.Listen)
 	}
 	if got := strings.Join(c.Kafka.Brokers, "|"); got != "k1:9092|k2:9092" {
@@ -155,7 +156,7 @@ func TestExample(t *testing.T) {
 		{Pattern: "TYPING_*", Drop: true},
 	}
 	for i, r := range c.Routes {
-		if r != want[i] {
+		if !reflect.DeepEqual(r, want[i]) {
 			t.Errorf("route %d: %+v", i, r)
 		}
 	}

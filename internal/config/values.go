@@ -100,6 +100,26 @@ func parseCount(s string) (int, error) {
 	return int(n), nil
 }
 
+// parseVersion gives 0 for the latest version of a subject.
+func parseVersion(s string) (int, error) {
+	if s == "latest" {
+		return 0, nil
+	}
+	n, err := parseCount(s)
+	if err != nil {
+		return 0, fmt.Errorf("%s is neither latest nor the number of a version", quote(s))
+	}
+	return n, nil
+}
+
+// String returns the word of the configuration.
+func (m SchemaMode) String() string { return word(int(m), "local", "remote", "off") }
+
+func parseSchemaMode(s string) (SchemaMode, error) {
+	n, err := index(s, "local", "remote", "off")
+	return SchemaMode(n), err
+}
+
 // Partitioner is how a key picks its partition.
 type Partitioner uint8
 

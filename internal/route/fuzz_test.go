@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -75,7 +76,7 @@ func FuzzTable(f *testing.F) {
 		for _, text := range texts {
 			i := want(rows, text)
 			row, ok := table.Match(text)
-			if ok != (i >= 0) || ok && *row != rows[i] {
+			if ok != (i >= 0) || ok && !reflect.DeepEqual(*row, rows[i]) {
 				t.Fatalf("Match(%q) over %q = %+v, %t; want row %d", text, patterns, row, ok, i)
 			}
 			if i >= 0 && shadowed[i] {

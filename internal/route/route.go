@@ -76,9 +76,11 @@ func (k Key) String() string {
 
 // Route is one row of the table. Immutable.
 type Route struct {
-	Pattern string // the type, or a glob with * (any run, also none) and ? (one character)
-	Topic   string // empty when Drop
-	Subject string // schema registry subject; empty when Drop
+	Pattern string   // the type, or a glob with * (any run, also none) and ? (one character)
+	Topic   string   // empty when Drop
+	Sources []string // names of the sources whose events it takes; none: of all
+	Subject string   // schema registry subject; empty when Drop
+	Version int      // of the subject; 0: the latest
 	Wire    Wire
 	Key     Key
 	Drop    bool // the event is answered "dropped" and not produced
