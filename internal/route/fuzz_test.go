@@ -2,6 +2,7 @@ package route_test
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,18 +31,25 @@ func reference(pattern, text string) bool {
 }
 
 // want is the rule of the table, written without any regard for speed.
-func want(rows []route.Route, eventType string) int {
+func want(rows []route.Route, source, eventType string) int {
+	of := func(r route.Route) bool { return len(r.Sources) == 0 || slices.Contains(r.Sources, source) }
 	for i, r := range rows {
-		if r.Pattern == eventType && !strings.ContainsAny(r.Pattern, "*?") {
+		if of(r) && r.Pattern == eventType && !strings.ContainsAny(r.Pattern, "*?") {
 			return i
 		}
 	}
 	for i, r := range rows {
-		if strings.ContainsAny(r.Pattern, "*?") && reference(r.Pattern, eventType) {
+		if of(r) && strings.ContainsAny(r.Pattern, "*?") && reference(r.Pattern, eventType) {
 			return i
 		}
 	}
 	return -1
+}
+
+// row reads "PATTERN@a@b": a row for the sources a and b.
+func row(text string) route.Route {
+	parts := strings.Split(text, "@")
+	return route.Route{Pattern: parts[0], Topic: "t", Sources: parts[1:]}
 }
 
 // FuzzTable: a table that New takes follows the reference for every type,
@@ -53,13 +61,14 @@ func FuzzTable(f *testing.F) {
 	f.Add("*a*a*a*b", "aaaaaaaaaaaaaaaa")
 	f.Add("A\nA\n\n", "\xff\xfe")
 	f.Add("?\ufffd*", "a\xff")
+	f.Add("CALL@a\nCALL@b@a\nC*@b\nC*\nCALL*@b", "CALL")
 	f.Fuzz(func(t *testing.T, patterns, eventType string) {
 		if len(patterns) > 400 || len(eventType) > 400 {
 			return
 		}
 		var rows []route.Route
 		for _, p := range strings.Split(patterns, "\n") {
-			rows = append(rows, route.Route{Pattern: p, Topic: "t"})
+			rows = append(rows, row(p))
 		}
 		table, err := route.New(rows)
 		if err != nil {
@@ -74,13 +83,15 @@ func FuzzTable(f *testing.F) {
 			texts = append(texts, r.Pattern, strings.NewReplacer("*", "", "?", "x").Replace(r.Pattern))
 		}
 		for _, text := range texts {
-			i := want(rows, text)
-			row, ok := table.Match(text)
-			if ok != (i >= 0) || ok && !reflect.DeepEqual(*row, rows[i]) {
-				t.Fatalf("Match(%q) over %q = %+v, %t; want row %d", text, patterns, row, ok, i)
-			}
-			if i >= 0 && shadowed[i] {
-				t.Fatalf("row %d of %q is called shadowed, but matches %q", i, patterns, text)
+			for _, source := range []string{"a", "b", "other"} {
+				i := want(rows, source, text)
+				row, ok := table.Match(source, text)
+				if ok != (i >= 0) || ok && !reflect.DeepEqual(*row, rows[i]) {
+					t.Fatalf("Match(%q, %q) over %q = %+v, %t; want row %d", source, text, patterns, row, ok, i)
+				}
+				if i >= 0 && shadowed[i] {
+					t.Fatalf("row %d of %q is called shadowed, but matches %q", i, patterns, text)
+				}
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package route_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestMatch(t *testing.T) {
 		"Ünïcode":     "Ünïcode",
 		"":            "*",
 	} {
-		row, ok := table.Match(eventType)
+		row, ok := table.Match("", eventType)
 		if !ok || row.Pattern != want {
 			t.Errorf("Match(%q) = %+v, %t; want the row %q", eventType, row, ok, want)
 		}
@@ -44,7 +45,7 @@ func TestNoMatch(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, eventType := range []string{"", "B", "Aéé", "BCD", "a"} {
-			if row, ok := table.Match(eventType); ok {
+			if row, ok := table.Match("", eventType); ok {
 				t.Errorf("Match(%q) over %v = %+v", eventType, rows, row)
 			}
 		}
@@ -71,7 +72,7 @@ func TestGlob(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, got := table.Match(c.text); got != c.want {
+		if _, got := table.Match("", c.text); got != c.want {
 			t.Errorf("%q against %q: %t", c.pattern, c.text, got)
 		}
 	}
@@ -127,15 +128,89 @@ func TestLegalTopic(t *testing.T) {
 	}
 }
 
+// from is a row for some sources only.
+func from(pattern, topic string, sources ...string) route.Route {
+	return route.Route{Pattern: pattern, Topic: topic, Sources: sources}
+}
+
+func TestMatchBySource(t *testing.T) {
+	table, err := route.New([]route.Route{
+		from("CALL", "of-a", "a"),
+		from("CALL", "of-b", "b", "a"), // a was first taken by the row above
+		from("CHAT", "chat-of-b", "b"),
+		from("C*", "rest-of-a", "a"),
+		to("C*", "rest"),
+		from("ONLY", "only-a", "a"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ source, eventType, want string }{
+		{"a", "CALL", "of-a"}, {"b", "CALL", "of-b"}, {"c", "CALL", "rest"},
+		{"b", "CHAT", "chat-of-b"}, {"a", "CHAT", "rest-of-a"}, {"c", "CHAT", "rest"},
+		{"a", "ONLY", "only-a"}, {"b", "ONLY", ""},
+	} {
+		got := ""
+		if row, ok := table.Match(c.source, c.eventType); ok {
+			got = row.Topic
+		}
+		if got != c.want {
+			t.Errorf("%s of source %s: %q, want %q", c.eventType, c.source, got, c.want)
+		}
+	}
+}
+
+// TestOneTypeTwice: a type may stand in several rows as long as each of them
+// is left a source.
+func TestOneTypeTwice(t *testing.T) {
+	for name, c := range map[string]struct {
+		rows []route.Route
+		want string // "": fine
+	}{
+		"own sources":      {rows: []route.Route{from("A", "t", "a"), from("A", "t", "b")}},
+		"the rest":         {rows: []route.Route{from("A", "t", "a"), to("A", "t")}},
+		"after all":        {rows: []route.Route{to("A", "t"), from("A", "t", "a")}, want: "routes[1] (\"A\"): routes[0] has this type already"},
+		"the same source":  {rows: []route.Route{from("A", "t", "a"), from("A", "t", "a")}, want: "routes[1] (\"A\"): routes[0] has this type already"},
+		"some overlap":     {rows: []route.Route{from("A", "t", "a"), from("A", "t", "a", "b")}},
+		"taken in pieces":  {rows: []route.Route{from("A", "t", "a"), from("A", "t", "b"), from("A", "t", "b", "a")}, want: "routes[2] (\"A\"): routes[0] has this type already"},
+		"the rest, twice":  {rows: []route.Route{from("A", "t", "a"), to("A", "t"), to("A", "t")}, want: "routes[2] (\"A\"): routes[1] has this type already"},
+		"not of all types": {rows: []route.Route{from("A", "t", "a"), from("B", "t", "a")}},
+	} {
+		_, err := route.New(c.rows)
+		if got := fmt.Sprint(err); c.want == "" && err != nil || c.want != "" && got != c.want {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestShadowedBySource(t *testing.T) {
+	for _, c := range []struct {
+		first, second []string // sources of A* and of AB*
+		want          bool
+	}{
+		{nil, nil, true}, {nil, []string{"a"}, true}, {[]string{"a"}, nil, false},
+		{[]string{"a"}, []string{"a"}, true}, {[]string{"a"}, []string{"a", "b"}, false}, {[]string{"b", "a"}, []string{"a"}, true},
+	} {
+		table, err := route.New([]route.Route{from("A*", "t", c.first...), from("AB*", "t", c.second...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(table.Shadowed()) == 1; got != c.want {
+			t.Errorf("%v before %v: shadowed %t", c.first, c.second, got)
+		}
+	}
+}
+
 func TestRoutesIsACopy(t *testing.T) {
-	rows := []route.Route{to("A", "a")}
+	rows := []route.Route{from("A", "a", "s")}
 	table, err := route.New(rows)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows[0].Topic = "changed"
+	rows[0].Topic, rows[0].Sources[0] = "changed", "changed"
 	table.Routes()[0].Topic = "changed"
-	if row, _ := table.Match("A"); row.Topic != "a" {
+	table.Routes()[0].Sources[0] = "changed"
+	if row, ok := table.Match("s", "A"); !ok || row.Topic != "a" {
 		t.Errorf("the table changed: %+v", row)
 	}
 }
@@ -201,12 +276,12 @@ func TestWords(t *testing.T) {
 }
 
 func TestMatchAllocatesNothing(t *testing.T) {
-	table, err := route.New([]route.Route{to("A", "a"), to("B*D?", "b"), to("C", "c")})
+	table, err := route.New([]route.Route{to("A", "a"), to("B*D?", "b"), from("C", "x", "x"), to("C", "c")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, eventType := range []string{"A", "C", "BxxDé", "none"} {
-		if n := testing.AllocsPerRun(100, func() { table.Match(eventType) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { table.Match("", eventType) }); n != 0 {
 			t.Errorf("Match(%q): %v allocations", eventType, n)
 		}
 	}
@@ -219,7 +294,7 @@ func TestHostileGlobEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := table.Match(strings.Repeat("a", 20_000)); ok {
+	if _, ok := table.Match("", strings.Repeat("a", 20_000)); ok {
 		t.Error("matched without a b")
 	}
 }
@@ -238,7 +313,7 @@ func BenchmarkMatch(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				table.Match(eventType)
+				table.Match("", eventType)
 			}
 		})
 	}

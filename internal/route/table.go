@@ -62,9 +62,9 @@ type Table struct {
 // type Errors and holds every fault. An empty table is valid and matches
 // nothing.
 func New(rows []Route) (*Table, error) {
-	t := &Table{rows: slices.Clone(rows)}
+	t := &Table{rows: clone(rows)}
 	var faults Errors
-	seen := make(map[string]int, len(rows))
+	seen := make(map[string][]int, len(rows))
 	for i := range t.rows {
 		r := &t.rows[i]
 		fault := func(f Field, err error) {
@@ -78,20 +78,64 @@ func New(rows []Route) (*Table, error) {
 			t.globs = append(t.globs, i)
 			continue
 		}
-		if first, twice := seen[r.Pattern]; twice && r.Pattern != "" {
+		if first := t.taken(seen[r.Pattern], r); first >= 0 && r.Pattern != "" {
 			fault(FieldPattern, fmt.Errorf("routes[%d] has this type already", first))
 			continue
 		}
-		seen[r.Pattern] = i
+		seen[r.Pattern] = append(seen[r.Pattern], i)
 		t.exact = append(t.exact, i)
 	}
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	slices.SortFunc(t.exact, func(a, b int) int {
+	slices.SortStableFunc(t.exact, func(a, b int) int {
 		return strings.Compare(t.rows[a].Pattern, t.rows[b].Pattern)
 	})
 	return t, nil
+}
+
+// clone copies rows with all that they hold.
+func clone(rows []Route) []Route {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].Sources = slices.Clone(rows[i].Sources)
+	}
+	return rows
+}
+
+// taken returns the first of the earlier rows with r's pattern if together
+// they leave r no source, else -1.
+func (t *Table) taken(earlier []int, r *Route) int {
+	some := func(source string) bool {
+		return slices.ContainsFunc(earlier, func(i int) bool { return t.rows[i].takes(source) })
+	}
+	for _, i := range earlier {
+		if len(t.rows[i].Sources) == 0 {
+			return i
+		}
+	}
+	if len(r.Sources) == 0 || len(earlier) == 0 {
+		return -1
+	}
+	for _, source := range r.Sources {
+		if !some(source) {
+			return -1
+		}
+	}
+	return earlier[0]
+}
+
+// takes tells whether the row is for events of a source.
+func (r *Route) takes(source string) bool {
+	return len(r.Sources) == 0 || slices.Contains(r.Sources, source)
+}
+
+// takesAllOf tells whether every source of other is one of r's.
+func (r *Route) takesAllOf(other *Route) bool {
+	if len(r.Sources) == 0 || len(other.Sources) == 0 {
+		return len(r.Sources) == 0
+	}
+	return !slices.ContainsFunc(other.Sources, func(s string) bool { return !r.takes(s) })
 }
 
 func (r *Route) checkTarget(fault func(Field, error)) {
@@ -123,11 +167,11 @@ func legalPattern(p string) error {
 	return nil
 }
 
-// Match finds the row for an event type: an exact row beats a glob, among
-// globs the first wins. Upper and lower case differ. It allocates nothing,
-// and its time is linear in the length of the type. The row belongs to the
-// table: do not change it.
-func (t *Table) Match(eventType string) (*Route, bool) {
+// Match finds the row for an event type of a source. Rows for other sources
+// do not count; among the rest an exact row beats a glob, then the first wins.
+// Upper and lower case differ. It allocates nothing, and its time is linear in
+// the length of the type. The row belongs to the table: do not change it.
+func (t *Table) Match(source, eventType string) (*Route, bool) {
 	i, j := 0, len(t.exact)
 	for i < j { // written out: a closure over t would allocate
 		m := int(uint(i+j) >> 1)
@@ -137,28 +181,30 @@ func (t *Table) Match(eventType string) (*Route, bool) {
 			j = m
 		}
 	}
-	if i < len(t.exact) && t.rows[t.exact[i]].Pattern == eventType {
-		return &t.rows[t.exact[i]], true
+	for ; i < len(t.exact) && t.rows[t.exact[i]].Pattern == eventType; i++ {
+		if r := &t.rows[t.exact[i]]; r.takes(source) {
+			return r, true
+		}
 	}
 	for _, g := range t.globs {
-		if glob(t.rows[g].Pattern, eventType) {
-			return &t.rows[g], true
+		if r := &t.rows[g]; r.takes(source) && glob(r.Pattern, eventType) {
+			return r, true
 		}
 	}
 	return nil, false
 }
 
 // Routes returns a copy of the rows, in order.
-func (t *Table) Routes() []Route { return slices.Clone(t.rows) }
+func (t *Table) Routes() []Route { return clone(t.rows) }
 
 // Shadowed returns the glob rows that can never match because one earlier
-// glob takes everything they could take. What only several earlier rows take
-// together is not found.
+// glob takes everything they could take, from every source of theirs. What
+// only several earlier rows take together is not found.
 func (t *Table) Shadowed() []Shadow {
 	var shadows []Shadow
 	for i, row := range t.globs {
 		for _, earlier := range t.globs[:i] {
-			if covers(t.rows[earlier].Pattern, t.rows[row].Pattern) {
+			if t.rows[earlier].takesAllOf(&t.rows[row]) && covers(t.rows[earlier].Pattern, t.rows[row].Pattern) {
 				shadows = append(shadows, Shadow{Row: row, By: earlier})
 				break
 			}
