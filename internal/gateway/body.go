@@ -25,26 +25,34 @@ var ErrBudget = errors.New("bound on body bytes in flight reached")
 // verified yet may hold at most half of it, so that unsigned traffic cannot
 // starve signed events that wait for Kafka. Safe for concurrent use.
 type Budget struct {
-	total      int64
+	total      atomic.Int64
 	used       atomic.Int64
 	unverified atomic.Int64
 }
 
 // NewBudget returns a budget of total bytes.
-func NewBudget(total int64) *Budget { return &Budget{total: total} }
+func NewBudget(total int64) *Budget {
+	b := &Budget{}
+	b.total.Store(total)
+	return b
+}
+
+// SetTotal changes the bound. What is held already is kept.
+func (b *Budget) SetTotal(total int64) { b.total.Store(total) }
 
 // Used returns the bytes held now.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
 // Total returns the bound.
-func (b *Budget) Total() int64 { return b.total }
+func (b *Budget) Total() int64 { return b.total.Load() }
 
 func (b *Budget) charge(n int64) bool {
-	if b.unverified.Add(n) > b.total/2 {
+	total := b.total.Load()
+	if b.unverified.Add(n) > total/2 {
 		b.unverified.Add(-n)
 		return false
 	}
-	if b.used.Add(n) > b.total {
+	if b.used.Add(n) > total {
 		b.used.Add(-n)
 		b.unverified.Add(-n)
 		return false

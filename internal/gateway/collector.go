@@ -10,19 +10,18 @@ import (
 // the sums hold in every single scrape.
 type ledgerCollector struct {
 	ledger *Ledger
-	names  []string // source names by index, "none" first
 
 	received, events, inFlight                *prometheus.Desc
 	produced, acked, failed, pending, lateAck *prometheus.Desc
 	seedPending, seedAcked, seedErrors        *prometheus.Desc
 }
 
-func newLedgerCollector(l *Ledger, names []string) *ledgerCollector {
+func newLedgerCollector(l *Ledger) *ledgerCollector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &ledgerCollector{
-		ledger: l, names: names,
+		ledger:      l,
 		received:    desc("cxrelay_events_received_total", "Requests counted at intake; equals the sum of cxrelay_events_total plus cxrelay_events_in_flight."),
 		events:      desc("cxrelay_events_total", "Answers, by source and reason.", "source", "reason"),
 		inFlight:    desc("cxrelay_events_in_flight", "Requests not answered yet."),
@@ -55,7 +54,7 @@ func (c *ledgerCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(c.received, s.Received)
 	gauge(c.inFlight, s.InFlight)
-	for i, name := range c.names {
+	for i, name := range s.Sources {
 		for _, r := range reason.All() {
 			if s.Events[i][r] > 0 || possible(i, r) { // what is counted is shown: the sum must hold
 				counter(c.events, s.Events[i][r], name, r.String())

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,6 +56,7 @@ const (
 // Source is one configured sender. Immutable.
 type Source struct {
 	Name      string
+	Path      string // of its requests, decoded
 	Verifier  *signature.Verifier
 	Paths     event.Paths
 	NoContact NoContact
@@ -63,8 +65,7 @@ type Source struct {
 
 // Options are what New needs. All but OnVerdict are required.
 type Options struct {
-	Sources    []*Source
-	Routes     *route.Table
+	Rules      Rules // until Swap
 	Schemas    Schemas
 	Sink       Sink
 	Ledger     *Ledger
@@ -76,7 +77,7 @@ type Options struct {
 // Gateway decides about deliveries. Safe for concurrent use.
 type Gateway struct {
 	opts    Options
-	sources map[*Source]int // index into the ledger; nil is "none", 0
+	rules   atomic.Pointer[ruleset]
 	metrics *metrics
 	refused *refusals
 	docs    sync.Pool // *jsontape.Doc
@@ -85,15 +86,13 @@ type Gateway struct {
 // New returns a gateway. Run must run for the log lines of refused
 // signatures to appear.
 func New(o Options) (*Gateway, error) {
-	g := &Gateway{opts: o, sources: map[*Source]int{nil: 0}, refused: newRefusals(o.Log)}
-	for i, s := range o.Sources {
-		g.sources[s] = i + 1
-	}
+	g := &Gateway{opts: o, refused: newRefusals(o.Log)}
 	m, err := newMetrics(o)
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	g.metrics = m
+	g.Swap(o.Rules)
 	g.docs.New = func() any { return new(jsontape.Doc) }
 	return g, nil
 }
@@ -103,7 +102,8 @@ func (g *Gateway) Run(ctx context.Context) error { return g.refused.run(ctx) }
 
 // Delivery is one request of a sender, wholly read.
 type Delivery struct {
-	Source      *Source          // nil: no source has this path
+	Path        string           // decoded, compared byte for byte; "" is nobody's
+	Source      *Source          // set by Begin; nil: no source has this path
 	Header      signature.Header // stays valid after the answer
 	Body        *Body            // Accept and Refuse take it over; may be nil for Refuse
 	ReceivedAt  time.Time
@@ -111,7 +111,9 @@ type Delivery struct {
 	Traceparent string
 	Remote      string // peer address, for the log
 
-	ticket bool // counted by Begin
+	rules  *ruleset // set by Begin, kept to the end
+	seat   *seat    // likewise
+	ticket bool     // counted by Begin
 }
 
 // Verdict is what was decided about a delivery.
@@ -129,8 +131,12 @@ type Verdict struct {
 	Remote     string
 }
 
-// Begin counts a request at intake. Exactly one Accept or Refuse must follow.
+// Begin counts a request at intake, finds its source, and takes the rules that
+// hold for it to the end. Exactly one Accept or Refuse must follow.
 func (g *Gateway) Begin(d *Delivery) {
+	d.rules = g.rules.Load()
+	d.seat = d.rules.at(d.Path)
+	d.Source = d.seat.source
 	d.ticket = true
 	g.opts.Ledger.begin()
 }
@@ -179,7 +185,7 @@ func (g *Gateway) decide(d *Delivery, v *Verdict, handed *bool) error {
 	}
 	v.Verified = true
 	d.Body.verify()
-	g.metrics.matched(src, secret)
+	d.seat.matches[secret].Inc()
 
 	doc := g.docs.Get().(*jsontape.Doc)
 	defer g.putDoc(doc)
@@ -189,9 +195,9 @@ func (g *Gateway) decide(d *Delivery, v *Verdict, handed *bool) error {
 		return err
 	}
 
-	rt, ok := g.opts.Routes.Match(v.Event.Type)
+	rt, ok := d.rules.table.Match(src.Name, v.Event.Type)
 	v.Route = rt
-	g.metrics.seen(rt, d.ReceivedAt)
+	d.rules.arrived(rt, d.ReceivedAt)
 	if !ok {
 		return errUnrouted
 	}

@@ -117,7 +117,7 @@ func newRig(t testing.TB, change func(*gateway.Options)) *rig {
 	t.Helper()
 	scheme, _ := signature.Preset("cxone")
 	r := &rig{
-		t: t, ledger: gateway.NewLedger(1), budget: gateway.NewBudget(1 << 20), schemas: &schemas{},
+		t: t, ledger: gateway.NewLedger(), budget: gateway.NewBudget(1 << 20), schemas: &schemas{},
 		log: &lockedBuffer{}, registry: prometheus.NewRegistry(), scheme: scheme,
 		secret: signature.Secret{ID: "2026-11", Value: []byte("s3cret-value")},
 	}
@@ -137,11 +137,11 @@ func newRig(t testing.TB, change func(*gateway.Options)) *rig {
 		t.Fatal(err)
 	}
 	r.source = &gateway.Source{
-		Name: "cxone", Verifier: verifier, Deadline: 2 * time.Second,
+		Name: "cxone", Path: "/hook", Verifier: verifier, Deadline: 2 * time.Second,
 		Paths: event.Paths{Type: paths(t, "actionType"), Contact: paths(t, "contactId"), ID: paths(t, "eventId")},
 	}
 	o := gateway.Options{
-		Sources: []*gateway.Source{r.source}, Routes: table, Schemas: r.schemas, Sink: r.sink, Ledger: r.ledger,
+		Rules: gateway.Rules{Sources: []*gateway.Source{r.source}, Routes: table}, Schemas: r.schemas, Sink: r.sink, Ledger: r.ledger,
 		Log:        slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Registerer: r.registry,
 	}
@@ -161,7 +161,7 @@ func (r *rig) delivery(body string, secret signature.Secret) *gateway.Delivery {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	d := &gateway.Delivery{Source: r.source, ReceivedAt: time.Now(), ReadAt: time.Now(), Remote: "192.0.2.7:4711", Body: r.body(body)}
+	d := &gateway.Delivery{Path: r.source.Path, ReceivedAt: time.Now(), ReadAt: time.Now(), Remote: "192.0.2.7:4711", Body: r.body(body)}
 	d.Header = func(name string) (values []string) {
 		for _, f := range fields {
 			if strings.EqualFold(f.Name, name) {
@@ -231,7 +231,7 @@ func TestAccepted(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	s := r.balanced()
-	want := gateway.Snapshot{Received: 1, Events: s.Events, Produced: 1, Acked: 1}
+	want := gateway.Snapshot{Received: 1, Sources: s.Sources, Events: s.Events, Produced: 1, Acked: 1}
 	if fmt.Sprint(s) != fmt.Sprint(want) || s.Events[1][reason.Accepted] != 1 {
 		t.Errorf("books %+v", s)
 	}
@@ -369,10 +369,10 @@ func TestRefuse(t *testing.T) {
 	} {
 		t.Run(want.String(), func(t *testing.T) {
 			r := newRig(t, nil)
-			d := &gateway.Delivery{Source: r.source, ReceivedAt: time.Now(), Body: r.body("abc")}
+			d := &gateway.Delivery{Path: r.source.Path, ReceivedAt: time.Now(), Body: r.body("abc")}
 			index := 1
 			if want == reason.NotFound {
-				d.Source, index = nil, 0
+				d.Path, index = "/elsewhere", 0
 			}
 			r.gateway.Begin(d)
 			v := r.gateway.Refuse(d, err)
@@ -385,7 +385,7 @@ func TestRefuse(t *testing.T) {
 		})
 	}
 	r := newRig(t, nil)
-	d := &gateway.Delivery{Source: r.source, ReceivedAt: time.Now()}
+	d := &gateway.Delivery{Path: r.source.Path, ReceivedAt: time.Now()}
 	r.gateway.Begin(d)
 	if v := r.gateway.Refuse(d, gateway.ErrConnections); v.Reason != reason.Overloaded {
 		t.Errorf("connections: %s", v.Reason)
@@ -428,7 +428,7 @@ func BenchmarkAccept(b *testing.B) {
 		b.Fatal(err)
 	}
 	g, err := gateway.New(gateway.Options{
-		Sources: []*gateway.Source{r.source}, Routes: table, Schemas: r.schemas, Sink: instant{}, Ledger: r.ledger,
+		Rules: gateway.Rules{Sources: []*gateway.Source{r.source}, Routes: table}, Schemas: r.schemas, Sink: instant{}, Ledger: r.ledger,
 		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -447,7 +447,7 @@ func BenchmarkAccept(b *testing.B) {
 		if err := got.Advance(copy(got.Spare(), body)); err != nil {
 			b.Fatal(err)
 		}
-		d := &gateway.Delivery{Source: r.source, Header: header, Body: got, ReceivedAt: time.Now(), ReadAt: time.Now()}
+		d := &gateway.Delivery{Path: r.source.Path, Header: header, Body: got, ReceivedAt: time.Now(), ReadAt: time.Now()}
 		g.Begin(d)
 		if v := g.Accept(d); v.Reason != reason.Accepted {
 			b.Fatal(v.Reason, v.Cause)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/cxrelay/cxrelay/internal/event"
@@ -24,7 +25,8 @@ type Ledger struct {
 type Snapshot struct {
 	Received uint64
 	InFlight int64
-	Events   [][reason.Count]uint64 // by source index; index 0 is "none"
+	Sources  []string               // that ever were, in the order of their coming; the first is "none"
+	Events   [][reason.Count]uint64 // by index in Sources
 
 	Produced uint64
 	Acked    uint64
@@ -35,9 +37,22 @@ type Snapshot struct {
 	DeliveryErrors uint64 // the seed's cxone_kafka_delivery_errors_total
 }
 
-// NewLedger returns a ledger for the given number of sources, "none" not counted.
-func NewLedger(sources int) *Ledger {
-	return &Ledger{s: Snapshot{Events: make([][reason.Count]uint64, sources+1)}}
+// NewLedger returns a ledger that knows of no source yet.
+func NewLedger() *Ledger {
+	return &Ledger{s: Snapshot{Sources: []string{sourceNone}, Events: make([][reason.Count]uint64, 1)}}
+}
+
+// row returns the index of a source by its name, a new one for a new name.
+// Rows stay for good: what was counted is never taken back.
+func (l *Ledger) row(name string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.s.Sources, name); i >= 0 {
+		return i
+	}
+	l.s.Sources = append(l.s.Sources, name)
+	l.s.Events = append(l.s.Events, [reason.Count]uint64{})
+	return len(l.s.Sources) - 1
 }
 
 // Snapshot returns a copy of the books.
@@ -45,7 +60,7 @@ func (l *Ledger) Snapshot() Snapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.s
-	s.Events = append([][reason.Count]uint64(nil), l.s.Events...)
+	s.Events = slices.Clone(l.s.Events) // the names are never written to again
 	return s
 }
 
@@ -59,11 +74,11 @@ func (l *Ledger) begin() {
 
 // end counts the answer of one event together with what became of its
 // record, in one step: an ack and its accepted event are never seen apart.
-func (l *Ledger) end(source int, r reason.Reason, o event.Outcome) {
+func (l *Ledger) end(row int, r reason.Reason, o event.Outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.s.InFlight--
-	l.s.Events[source][r]++
+	l.s.Events[row][r]++
 	switch o {
 	case event.Acked:
 		l.s.Acked++

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,11 +34,11 @@ func (s stage) String() string {
 }
 
 type metrics struct {
-	duration [][reason.Count]prometheus.Observer // by source index
+	duration *prometheus.HistogramVec
 	stage    [stages]prometheus.Observer
-	matches  map[*Source][]prometheus.Counter // by secret index
+	matches  *prometheus.CounterVec
 	panics   prometheus.Counter
-	last     map[string]*atomic.Int64 // unix milliseconds, by route pattern
+	last     *lastSeen
 }
 
 // possible tells whether a reason can occur for a source index: a request that
@@ -54,26 +55,12 @@ func possible(source int, r reason.Reason) bool {
 }
 
 func newMetrics(o Options) (*metrics, error) {
-	m := &metrics{matches: map[*Source][]prometheus.Counter{}, last: map[string]*atomic.Int64{}}
-	names := []string{sourceNone}
-	for _, s := range o.Sources {
-		names = append(names, s.Name)
-	}
-
-	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	m := &metrics{last: &lastSeen{at: map[string]*atomic.Int64{}}}
+	m.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "cxrelay_http_request_duration_seconds",
 		Help:    "Time from the request's header to the decided answer, by source and reason.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"source", "reason"})
-	for i, name := range names {
-		var row [reason.Count]prometheus.Observer
-		for _, r := range reason.All() {
-			if possible(i, r) {
-				row[r] = durations.WithLabelValues(name, r.String())
-			}
-		}
-		m.duration = append(m.duration, row)
-	}
 
 	stageVec := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "cxrelay_stage_duration_seconds",
@@ -84,26 +71,17 @@ func newMetrics(o Options) (*metrics, error) {
 		m.stage[s] = stageVec.WithLabelValues(s.String())
 	}
 
-	matches := prometheus.NewCounterVec(prometheus.CounterOpts{
+	m.matches = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "cxrelay_signature_matches_total",
 		Help: "Verified requests, by source and by the id of the secret that matched.",
 	}, []string{"source", "secret"})
-	for _, s := range o.Sources {
-		for _, id := range s.Verifier.Secrets() {
-			m.matches[s] = append(m.matches[s], matches.WithLabelValues(s.Name, id))
-		}
-	}
 
 	m.panics = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "cxrelay_panics_total",
 		Help: "Requests answered internal because of a panic on their path; each one is a bug.",
 	})
 
-	m.last[typeOther] = new(atomic.Int64)
-	for _, r := range o.Routes.Routes() {
-		m.last[r.Pattern] = new(atomic.Int64)
-	}
-	for _, c := range []prometheus.Collector{durations, stageVec, matches, m.panics, newLedgerCollector(o.Ledger, names), &lastSeen{m.last}} {
+	for _, c := range []prometheus.Collector{m.duration, stageVec, m.matches, m.panics, newLedgerCollector(o.Ledger), m.last} {
 		if err := o.Registerer.Register(c); err != nil {
 			return nil, err
 		}
@@ -111,9 +89,38 @@ func newMetrics(o Options) (*metrics, error) {
 	return m, nil
 }
 
+// seated gives the rules their counters, new ones where a name is new. Then
+// all series exist at zero before the first request needs them.
+func (m *metrics) seated(r Rules, l *Ledger) *ruleset {
+	out := &ruleset{table: r.Routes, seen: map[string]*atomic.Int64{}, other: m.last.of(typeOther), none: m.seat(nil, sourceNone, l)}
+	for _, s := range r.Sources {
+		out.seats = append(out.seats, m.seat(s, s.Name, l))
+	}
+	for _, rt := range r.Routes.Routes() {
+		out.seen[rt.Pattern] = m.last.of(rt.Pattern)
+	}
+	return out
+}
+
+func (m *metrics) seat(source *Source, name string, l *Ledger) *seat {
+	s := &seat{source: source, row: l.row(name)}
+	for _, r := range reason.All() {
+		if possible(s.row, r) {
+			s.duration[r] = m.duration.WithLabelValues(name, r.String())
+		}
+	}
+	if source == nil {
+		return s
+	}
+	for _, id := range source.Verifier.Secrets() {
+		s.matches = append(s.matches, m.matches.WithLabelValues(name, id))
+	}
+	return s
+}
+
 // answered observes one verdict.
-func (m *metrics) answered(source int, v *Verdict) {
-	if h := m.duration[source][v.Reason]; h != nil {
+func (m *metrics) answered(s *seat, v *Verdict) {
+	if h := s.duration[v.Reason]; h != nil {
 		h.Observe(v.Elapsed.Seconds())
 	}
 	var p *panicError
@@ -122,15 +129,13 @@ func (m *metrics) answered(source int, v *Verdict) {
 	}
 }
 
-func (m *metrics) matched(s *Source, secret int) { m.matches[s][secret].Inc() }
-
-// seen notes when a signed event of a type last arrived.
-func (m *metrics) seen(rt *route.Route, at time.Time) {
-	pattern := typeOther
+// arrived notes when a signed event of a type last arrived.
+func (r *ruleset) arrived(rt *route.Route, at time.Time) {
+	last := r.other
 	if rt != nil {
-		pattern = rt.Pattern
+		last = r.seen[rt.Pattern]
 	}
-	m.last[pattern].Store(at.UnixMilli())
+	last.Store(at.UnixMilli())
 }
 
 // clock measures the stages of one delivery.
@@ -150,8 +155,22 @@ func (c *clock) done(s stage) {
 	c.last = now
 }
 
-// lastSeen exports the arrival times.
-type lastSeen struct{ at map[string]*atomic.Int64 }
+// lastSeen exports the arrival times, of every pattern that ever was in the
+// table.
+type lastSeen struct {
+	mu sync.Mutex
+	at map[string]*atomic.Int64 // unix milliseconds, by route pattern
+}
+
+// of returns the place of a pattern, a new one for a new pattern.
+func (l *lastSeen) of(pattern string) *atomic.Int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at[pattern] == nil {
+		l.at[pattern] = new(atomic.Int64)
+	}
+	return l.at[pattern]
+}
 
 var lastSeenDesc = prometheus.NewDesc("cxrelay_last_event_timestamp_seconds",
 	"Unix time at which the last signed event of a type arrived, 0 before the first; types without a route count as other.",
@@ -160,6 +179,8 @@ var lastSeenDesc = prometheus.NewDesc("cxrelay_last_event_timestamp_seconds",
 func (l *lastSeen) Describe(ch chan<- *prometheus.Desc) { ch <- lastSeenDesc }
 
 func (l *lastSeen) Collect(ch chan<- prometheus.Metric) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for pattern, at := range l.at {
 		ch <- prometheus.MustNewConstMetric(lastSeenDesc, prometheus.GaugeValue, float64(at.Load())/1000, pattern)
 	}

@@ -23,9 +23,9 @@ func (g *Gateway) observe(d *Delivery, v *Verdict, err error) {
 	v.Elapsed = time.Since(d.ReceivedAt)
 	if d.ticket {
 		d.ticket = false
-		g.opts.Ledger.end(g.sources[d.Source], v.Reason, v.Receipt.Outcome)
+		g.opts.Ledger.end(d.seat.row, v.Reason, v.Receipt.Outcome)
 	}
-	g.metrics.answered(g.sources[d.Source], v)
+	g.metrics.answered(d.seat, v)
 	g.log(d, v)
 	if g.opts.OnVerdict != nil {
 		g.opts.OnVerdict(v)
