@@ -183,7 +183,12 @@ type countingGate struct {
 	err            error
 }
 
-func (g *countingGate) Begin(*gateway.Delivery)                   { g.begun++ }
+func (g *countingGate) Begin(d *gateway.Delivery) {
+	g.begun++
+	if d.Path == "/x" {
+		d.Source = &gateway.Source{Name: "x"}
+	}
+}
 func (g *countingGate) Accept(*gateway.Delivery) *gateway.Verdict { panic("not reached") }
 func (g *countingGate) Refuse(d *gateway.Delivery, err error) *gateway.Verdict {
 	g.refused, g.body, g.err = g.refused+1, d.Body, err
@@ -202,8 +207,7 @@ func newServer(t *testing.T, g Gatekeeper) *Server {
 	}
 	s, err := New(Options{
 		Gateway: g, Bodies: gateway.NewBodies(gateway.NewBudget(1<<20), true), Listener: l, BodyLimit: 1 << 10,
-		Endpoints: []Endpoint{{Path: "/x", Source: &gateway.Source{Name: "x"}}},
-		Log:       slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ const overflow = 64
 type cappedListener struct {
 	net.Listener
 	open   *counter
-	most   int
+	most   func() int // limit and reserve, as of now
 	closed prometheus.Counter
 }
 
@@ -28,7 +28,7 @@ type cappedListener struct {
 func (l *cappedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
-		if err != nil || l.open.value() < l.most {
+		if err != nil || l.open.value() < l.most() {
 			return conn, err
 		}
 		l.closed.Inc()
@@ -40,7 +40,7 @@ func (l *cappedListener) Accept() (net.Conn, error) {
 type overCap struct{}
 
 func (s *Server) connContext(ctx context.Context, _ net.Conn) context.Context {
-	if s.conns.add() > s.opts.MaxConnections {
+	if s.conns.add() > s.limits.Load().connections {
 		return context.WithValue(ctx, overCap{}, true)
 	}
 	return ctx

@@ -37,10 +37,13 @@ type gate struct {
 	sourceless, withoutReadAt int
 }
 
-func (g *gate) Begin(*gateway.Delivery) {
+func (g *gate) Begin(d *gateway.Delivery) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.begun++
+	if d.Path == path {
+		d.Source = &gateway.Source{Name: "cxone"}
+	}
 }
 
 func (g *gate) Accept(d *gateway.Delivery) *gateway.Verdict {
@@ -135,7 +138,6 @@ func run(t *testing.T, memory *pipeListener, change func(*httpd.Options)) *fixtu
 	o := httpd.Options{
 		Gateway:    f.gate,
 		Bodies:     gateway.NewBodies(f.budget, true),
-		Endpoints:  []httpd.Endpoint{{Path: path, Source: &gateway.Source{Name: "cxone"}}},
 		BodyLimit:  limit,
 		RetryAfter: func() int { return 3 },
 		Log:        quiet(),

@@ -28,30 +28,24 @@ import (
 )
 
 // Gatekeeper decides about deliveries; [gateway.Gateway] is one. The listener
-// calls Begin once for each request to a webhook path or an unknown one, and
-// after it exactly one of Accept and Refuse.
+// calls Begin once for each request but those for metrics, which finds the
+// source of its path, and after it exactly one of Accept and Refuse.
 type Gatekeeper interface {
 	Begin(d *gateway.Delivery)
 	Accept(d *gateway.Delivery) *gateway.Verdict
 	Refuse(d *gateway.Delivery, err error) *gateway.Verdict
 }
 
-// Endpoint is one webhook path.
-type Endpoint struct {
-	Path   string // compared byte for byte with the decoded path
-	Source *gateway.Source
-}
-
 // Options are what New needs. Zero durations and counts take the defaults.
 type Options struct {
 	Gateway   Gatekeeper
 	Bodies    *gateway.Bodies
-	Endpoints []Endpoint
 	Listener  net.Listener // Run or Shutdown closes it
+	TLS       *TLS         // nil: plain HTTP
 	Metrics   http.Handler // answers GET /metrics on this listener; nil: the path is unknown
-	BodyLimit int64        // bytes of the largest body that is taken
+	BodyLimit int64        // bytes of the largest body that is taken; see SetLimits
 
-	MaxConnections int           // default 10000
+	MaxConnections int           // default 10000; see SetLimits
 	HeaderTimeout  time.Duration // for a request's header, default 5 s
 	BodyGrace      time.Duration // a body may stall that long in sum, default 5 s
 	MinBodyRate    int           // bytes per second that prolong the grace, default 1024
@@ -101,19 +95,6 @@ func (o *Options) check() error {
 	case o.BodyLimit <= 0 || o.BodyLimit > maxBodyLimit:
 		return fmt.Errorf("body limit %d is not between 1 and %d bytes", o.BodyLimit, maxBodyLimit)
 	}
-	for i, e := range o.Endpoints {
-		switch {
-		case e.Source == nil || e.Path == "" || e.Path[0] != '/':
-			return fmt.Errorf("endpoint %q needs a path that starts with / and a source", e.Path)
-		case e.Path == metricsPath && o.Metrics != nil:
-			return fmt.Errorf("path %s is taken by the metrics", e.Path)
-		}
-		for _, other := range o.Endpoints[:i] {
-			if other.Path == e.Path {
-				return fmt.Errorf("path %s is there twice", e.Path)
-			}
-		}
-	}
 	return nil
 }
 
@@ -123,7 +104,7 @@ type Server struct {
 	http     *http.Server
 	listener *cappedListener
 	headers  headers
-	tooLarge error
+	limits   atomic.Pointer[limits]
 	gone     prometheus.Counter
 
 	conns counter // open connections
@@ -143,12 +124,12 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("options of the webhook listener: %w", err)
 	}
 	s := &Server{
-		opts:     o,
-		headers:  newHeaders(),
-		tooLarge: fmt.Errorf("%w of %d bytes", gateway.ErrBodyLimit, o.BodyLimit),
-		ended:    make(chan struct{}),
+		opts:    o,
+		headers: newHeaders(),
+		ended:   make(chan struct{}),
 	}
-	s.listener = &cappedListener{Listener: o.Listener, open: &s.conns, most: o.MaxConnections + overflow}
+	s.SetLimits(o.BodyLimit, o.MaxConnections)
+	s.listener = &cappedListener{Listener: o.Listener, open: &s.conns, most: func() int { return s.limits.Load().connections + overflow }}
 	if err := s.register(o.Registerer); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
@@ -165,9 +146,24 @@ func New(o Options) (*Server, error) {
 		IdleTimeout:                  o.IdleTimeout,
 		ConnState:                    s.connState,
 		ConnContext:                  s.connContext,
-		ErrorLog:                     slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+		ErrorLog:                     newServerLog(o.Log),
 	}
 	return s, nil
+}
+
+// limits are the bounds that may change while the server runs.
+type limits struct {
+	body        int64
+	tooLarge    error // of a body over it
+	connections int
+}
+
+// SetLimits changes the largest body, in bytes, and the number of connections.
+// Both are more than zero. They hold for requests and connections that begin
+// from now on; none that is there is closed.
+func (s *Server) SetLimits(body int64, connections int) {
+	body = min(body, maxBodyLimit)
+	s.limits.Store(&limits{body: body, tooLarge: fmt.Errorf("%w of %d bytes", gateway.ErrBodyLimit, body), connections: connections})
 }
 
 func (s *Server) register(to prometheus.Registerer) error {
@@ -186,7 +182,7 @@ func (s *Server) register(to prometheus.Registerer) error {
 	limit := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "cxrelay_http_connections_limit",
 		Help: "Bound on cxrelay_http_connections; requests on connections beyond it are answered overloaded.",
-	}, func() float64 { return float64(s.opts.MaxConnections) })
+	}, func() float64 { return float64(s.limits.Load().connections) })
 	for _, c := range []prometheus.Collector{s.gone, s.listener.closed, open, limit} {
 		if err := to.Register(c); err != nil {
 			return err
@@ -210,7 +206,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	defer unhook()
 
-	err := s.http.Serve(s.listener)
+	err := s.listen()
 	if s.stopping.Load() {
 		err = nil
 		select {

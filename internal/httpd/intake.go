@@ -26,8 +26,9 @@ var (
 
 // exchange is one request on its way to its answer.
 type exchange struct {
-	w http.ResponseWriter
-	r *http.Request
+	w      http.ResponseWriter
+	r      *http.Request
+	limits *limits // when it began
 
 	overCap bool // on a connection above the limit
 	closing bool // the answer closes the connection
@@ -48,6 +49,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.answer(x, s.decide(x, &gateway.Delivery{
+		Path:        exactPath(r.URL),
 		Header:      r.Header.Values,
 		ReceivedAt:  time.Now(),
 		Traceparent: single(r.Header["Traceparent"]),
@@ -60,7 +62,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 // which net/http hides, and an HTTP/1.0 request a Transfer-Encoding: who reads
 // the other one sees a second request in the body (RFC 9112 §6.1).
 func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{w: w, r: r, unread: r.ContentLength != 0}
+	x := &exchange{w: w, r: r, limits: s.limits.Load(), unread: r.ContentLength != 0}
 	x.overCap = r.Context().Value(overCap{}) != nil
 	x.closing = len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) || x.overCap || s.draining.Load()
 	return x
@@ -101,7 +103,6 @@ func (s *Server) guardedIntake(x *exchange, d *gateway.Delivery) (err error) {
 // intake reads one request, or says why it is turned down. What can be
 // refused by the header alone is refused before a byte of the body is read.
 func (s *Server) intake(x *exchange, d *gateway.Delivery) error {
-	d.Source = s.source(x.r.URL)
 	switch {
 	case d.Source == nil:
 		return gateway.ErrNotFound
@@ -116,24 +117,19 @@ func (s *Server) intake(x *exchange, d *gateway.Delivery) error {
 		return errEncoding
 	case hasForeignCharset(x.r.Header["Content-Type"]):
 		return errCharset
-	case x.r.ContentLength > s.opts.BodyLimit:
-		return s.tooLarge
+	case x.r.ContentLength > x.limits.body:
+		return x.limits.tooLarge
 	}
 	return s.read(x, d)
 }
 
-// source finds the source of a path. Paths match exactly: nothing is cleaned,
-// and an escape where none is needed makes another path.
-func (s *Server) source(u *url.URL) *gateway.Source {
+// exactPath is the path by which a source is found. Nothing is cleaned, and an
+// escape where none is needed makes a path that is nobody's.
+func exactPath(u *url.URL) string {
 	if u.RawPath != "" {
-		return nil
+		return ""
 	}
-	for i := range s.opts.Endpoints {
-		if s.opts.Endpoints[i].Path == u.Path {
-			return s.opts.Endpoints[i].Source
-		}
-	}
-	return nil
+	return u.Path
 }
 
 func isEncoded(values []string) bool {
@@ -173,7 +169,7 @@ func (s *Server) read(x *exchange, d *gateway.Delivery) error {
 	for {
 		// One byte over the limit is enough to know.
 		room := d.Body.Spare()
-		if left := s.opts.BodyLimit + 1 - int64(d.Body.Len()); int64(len(room)) > left {
+		if left := x.limits.body + 1 - int64(d.Body.Len()); int64(len(room)) > left {
 			room = room[:left]
 		}
 		n, err := x.r.Body.Read(room)
@@ -181,8 +177,8 @@ func (s *Server) read(x *exchange, d *gateway.Delivery) error {
 			return charged
 		}
 		switch {
-		case int64(d.Body.Len()) > s.opts.BodyLimit:
-			return s.tooLarge
+		case int64(d.Body.Len()) > x.limits.body:
+			return x.limits.tooLarge
 		case err == io.EOF: //nolint:errorlint // an error that wraps EOF would mean that the end is missing
 			x.unread = false
 			d.ReadAt = time.Now()

@@ -357,20 +357,10 @@ func TestMetricsThemselves(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	source := &gateway.Source{Name: "cxone"}
 	for name, spoil := range map[string]func(*httpd.Options){
-		"no gateway":    func(o *httpd.Options) { o.Gateway = nil },
-		"no limit":      func(o *httpd.Options) { o.BodyLimit = 0 },
-		"huge limit":    func(o *httpd.Options) { o.BodyLimit = 1 << 40 },
-		"relative path": func(o *httpd.Options) { o.Endpoints = []httpd.Endpoint{{Path: "x", Source: source}} },
-		"no source":     func(o *httpd.Options) { o.Endpoints = []httpd.Endpoint{{Path: "/x"}} },
-		"path twice": func(o *httpd.Options) {
-			o.Endpoints = []httpd.Endpoint{{Path: "/x", Source: source}, {Path: "/x", Source: source}}
-		},
-		"path of the metrics": func(o *httpd.Options) {
-			o.Metrics = http.NotFoundHandler()
-			o.Endpoints = []httpd.Endpoint{{Path: "/metrics", Source: source}}
-		},
+		"no gateway": func(o *httpd.Options) { o.Gateway = nil },
+		"no limit":   func(o *httpd.Options) { o.BodyLimit = 0 },
+		"huge limit": func(o *httpd.Options) { o.BodyLimit = 1 << 40 },
 	} {
 		o := httpd.Options{
 			Gateway: &gate{}, Bodies: gateway.NewBodies(gateway.NewBudget(1), true), BodyLimit: 1,
