@@ -47,10 +47,10 @@ type Limits struct {
 type Options struct {
 	Producer    Producer
 	Books       Books
-	Topics      []string         // every topic that is ever delivered to
+	Topics      []string         // delivered to from the start; see Add
 	Pins        map[string]int32 // partition count by topic, where configured
 	Partitioner Partitioner
-	Limits      Limits
+	Limits      Limits // until SetLimits
 	Origin      string // "<instance>/<start id>", the front of cxrelay-origin
 	Bootstrap   string // host:port of a broker, for the commands that the log proposes
 	Log         *slog.Logger
@@ -64,7 +64,11 @@ const HeaderOrigin = "cxrelay-origin"
 // Deliverer delivers records. Safe for concurrent use.
 type Deliverer struct {
 	opts    Options
-	topics  map[string]*topic
+	metrics *metrics
+	limits  atomic.Pointer[Limits]
+	topics  atomic.Pointer[map[string]*topic] // replaced as a whole; topics are only ever added
+	growing sync.Mutex                        // while topics are added, and by TopicChanged
+	news    chan struct{}                     // closed and replaced at every change of a topic; growing guards it
 	records atomic.Int64
 	bytes   atomic.Int64
 	lanes   atomic.Int64 // pinned partitions of all topics
@@ -74,12 +78,12 @@ type Deliverer struct {
 // New returns a deliverer. Until TopicChanged has told it of a topic, records
 // of that topic are refused with event.ErrKafkaUnavailable.
 func New(o Options) (*Deliverer, error) {
-	d := &Deliverer{opts: o, topics: make(map[string]*topic, len(o.Topics))}
-	m := newMetrics(d)
-	for _, name := range o.Topics {
-		d.topics[name] = &topic{name: name, pin: o.Pins[name], metrics: m.topic(name), log: o.Log, bootstrap: o.Bootstrap}
-	}
-	if err := m.register(o.Registerer); err != nil {
+	d := &Deliverer{opts: o, news: make(chan struct{})}
+	d.metrics = newMetrics(d)
+	d.topics.Store(&map[string]*topic{})
+	d.SetLimits(o.Limits)
+	d.Add(o.Topics, o.Pins)
+	if err := d.metrics.register(o.Registerer); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	d.flights.New = func() any {
@@ -133,7 +137,7 @@ func (d *Deliverer) launch(rec *event.Record, deadline time.Time) (*flight, erro
 	if !time.Now().Before(deadline) {
 		return nil, fmt.Errorf("%w: the deadline passed before the record could be produced", event.ErrOverloaded)
 	}
-	t, ok := d.topics[rec.Topic]
+	t, ok := (*d.topics.Load())[rec.Topic]
 	if !ok {
 		return nil, fmt.Errorf("%w: not a routed topic", event.ErrTopicUnavailable)
 	}
@@ -141,7 +145,8 @@ func (d *Deliverer) launch(rec *event.Record, deadline time.Time) (*flight, erro
 	if err != nil {
 		return nil, err
 	}
-	if silent := time.Since(d.opts.Producer.Contact()); silent > d.opts.Limits.OldestUnacked {
+	limits := d.limits.Load()
+	if silent := time.Since(d.opts.Producer.Contact()); silent > limits.OldestUnacked {
 		return nil, fmt.Errorf("%w: no broker has answered for %s", event.ErrKafkaUnavailable, silent.Round(time.Second))
 	}
 	rec.Headers = append(rec.Headers, event.Header{Key: HeaderOrigin})
@@ -149,13 +154,13 @@ func (d *Deliverer) launch(rec *event.Record, deadline time.Time) (*flight, erro
 	if size > int64(state.maxBytes) {
 		return nil, fmt.Errorf("%w: %d bytes with key, headers and batch overhead, limit %d", event.ErrTooLarge, size, state.maxBytes)
 	}
-	l, err := d.enter(t, state, rec.Key, size)
+	l, err := d.enter(t, state, rec.Key, size, limits)
 	if err != nil {
 		t.metrics.refused.Inc()
 		return nil, err
 	}
 	defer l.mu.Unlock()
-	if err := d.reserve(size); err != nil {
+	if err := d.reserve(size, limits); err != nil {
 		return nil, err
 	}
 	l.seq++
@@ -173,7 +178,7 @@ func (d *Deliverer) launch(rec *event.Record, deadline time.Time) (*flight, erro
 // enter locks the lane of a key, if its bulkhead admits the record; the caller
 // unlocks it. A record without key takes the lanes in turn, and the next one
 // where one does not admit it.
-func (d *Deliverer) enter(t *topic, state *topicState, key []byte, size int64) (l *lane, err error) {
+func (d *Deliverer) enter(t *topic, state *topicState, key []byte, size int64, limits *Limits) (l *lane, err error) {
 	tries := 1
 	if key == nil {
 		tries = len(state.lanes)
@@ -181,7 +186,7 @@ func (d *Deliverer) enter(t *topic, state *topicState, key []byte, size int64) (
 	for range tries {
 		l = t.lane(state, d.opts.Partitioner, key)
 		l.mu.Lock()
-		if err = d.admits(l, size); err == nil {
+		if err = d.admits(l, size, limits); err == nil {
 			return l, nil
 		}
 		l.mu.Unlock()
@@ -198,9 +203,9 @@ func (d *Deliverer) origin(seq uint64) []byte {
 }
 
 // reserve takes one record of size bytes out of the relay-wide bounds.
-func (d *Deliverer) reserve(size int64) error {
+func (d *Deliverer) reserve(size int64, limits *Limits) error {
 	records, bytes := d.records.Add(1), d.bytes.Add(size)
-	if records > int64(d.opts.Limits.Records) || bytes > d.opts.Limits.Bytes {
+	if records > int64(limits.Records) || bytes > limits.Bytes {
 		d.release(size)
 		return fmt.Errorf("%w: %d records, %d bytes", event.ErrOverloaded, records-1, bytes-size)
 	}
@@ -216,15 +221,15 @@ func (d *Deliverer) release(size int64) {
 // partition may hold a share of the relay-wide bounds, twice the even one: a
 // broker that hangs and leads fewer than half of the partitions then leaves
 // room for all the others. An idle lane takes one record of any size.
-func (d *Deliverer) admits(l *lane, size int64) error {
+func (d *Deliverer) admits(l *lane, size int64, limits *Limits) error {
 	if l.head == nil {
 		return nil
 	}
-	if age := time.Since(l.head.produced); age > d.opts.Limits.OldestUnacked {
+	if age := time.Since(l.head.produced); age > limits.OldestUnacked {
 		return fmt.Errorf("%w: partition %d: oldest record unacknowledged for %s", event.ErrKafkaUnavailable, l.partition, age.Round(time.Millisecond))
 	}
 	share := 2 / float64(max(d.lanes.Load(), 2))
-	if float64(l.records+1) > share*float64(d.opts.Limits.Records) || float64(l.bytes+size) > share*float64(d.opts.Limits.Bytes) {
+	if float64(l.records+1) > share*float64(limits.Records) || float64(l.bytes+size) > share*float64(limits.Bytes) {
 		return fmt.Errorf("%w: partition %d: its share of the records in flight is full (%d records, %d bytes)", event.ErrKafkaUnavailable, l.partition, l.records, l.bytes)
 	}
 	return nil

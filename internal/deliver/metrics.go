@@ -97,7 +97,7 @@ func (f *inFlight) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range f.d.Status() {
 		gauge(oldestDesc, s.OldestUnacked.Seconds(), s.Name)
 		gauge(pinnedDesc, float64(s.Pinned), s.Name)
-		gauge(configuredDesc, float64(f.d.topics[s.Name].pin), s.Name)
+		gauge(configuredDesc, float64(s.Configured), s.Name)
 		gauge(actualDesc, float64(s.Partitions), s.Name)
 		usable := 0.0
 		if s.Err == nil {

@@ -10,17 +10,20 @@ type TopicStatus struct {
 	Name          string
 	Partitions    int32 // as last seen
 	Pinned        int32
-	Records       int // in flight
+	Configured    int32 // under kafka.partitions; 0: nothing
+	Records       int   // in flight
 	OldestUnacked time.Duration
 	Err           error  // nil: records can be produced
 	Remedy        string // what can be done about Err; may be empty
 }
 
-// Status returns the state of every topic, by name.
+// Status returns the state of every topic that is delivered to, or of which
+// records are still in flight, by name.
 func (d *Deliverer) Status() []TopicStatus {
-	all := make([]TopicStatus, 0, len(d.topics))
-	for _, t := range d.topics {
-		s := TopicStatus{Name: t.name, Partitions: t.actual.Load(), Pinned: t.pinned.Load()}
+	topics := *d.topics.Load()
+	all := make([]TopicStatus, 0, len(topics))
+	for _, t := range topics {
+		s := TopicStatus{Name: t.name, Partitions: t.actual.Load(), Pinned: t.pinned.Load(), Configured: t.pin.Load()}
 		state, err := t.usable()
 		s.Err = err
 		if state != nil {
@@ -29,7 +32,9 @@ func (d *Deliverer) Status() []TopicStatus {
 				s.Remedy = state.remedy
 			}
 		}
-		all = append(all, s)
+		if t.routed.Load() || s.Records > 0 {
+			all = append(all, s)
+		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	return all

@@ -11,9 +11,10 @@ import (
 
 // topic is one routed topic with its pinned partition count.
 type topic struct {
-	name string
-	pin  int32 // configured; 0: the count at first sight
-	log  *slog.Logger
+	name   string
+	pin    atomic.Int32 // configured; 0: the count at first sight
+	routed atomic.Bool  // looked after
+	log    *slog.Logger
 
 	bootstrap string
 	metrics   *topicMetrics
@@ -37,9 +38,19 @@ type topicState struct {
 func (t *topic) usable() (*topicState, error) {
 	state := t.state.Load()
 	if state == nil {
-		return nil, fmt.Errorf("%w: no metadata yet", event.ErrKafkaUnavailable)
+		return nil, errUnseen
 	}
 	return state, state.err
+}
+
+// errUnseen is what is known of a topic before anything was seen of it.
+var errUnseen = fmt.Errorf("%w: no metadata yet", event.ErrKafkaUnavailable)
+
+// forget makes a topic as good as never seen, but for its lanes.
+func (t *topic) forget() {
+	if old := t.state.Load(); old != nil {
+		t.state.Store(&topicState{lanes: old.lanes, maxBytes: old.maxBytes, err: errUnseen})
+	}
 }
 
 // lane returns the lane of a key; a nil key takes the lanes in turn.
@@ -54,12 +65,14 @@ func (t *topic) lane(state *topicState, p Partitioner, key []byte) *lane {
 // TopicChanged takes over what a look at a topic showed. The partition count
 // is pinned at the first sight of the topic and kept until restart, because
 // another count would move keys to other partitions and break their order.
-// Calls must not overlap.
 func (d *Deliverer) TopicChanged(seen kafka.Topic) {
-	t, ok := d.topics[seen.Name]
-	if !ok {
+	d.growing.Lock()
+	defer d.growing.Unlock()
+	t, ok := (*d.topics.Load())[seen.Name]
+	if !ok || !t.routed.Load() {
 		return
 	}
+	defer d.tell()
 	old := t.state.Load()
 	next := &topicState{maxBytes: seen.MaxMessageBytes, err: seen.Err, remedy: t.remedy(seen)}
 	if old != nil {
@@ -77,12 +90,18 @@ func (d *Deliverer) TopicChanged(seen kafka.Topic) {
 	t.say(old, next, seen)
 }
 
+// tell wakes those who wait for a change. The caller holds growing.
+func (d *Deliverer) tell() {
+	close(d.news)
+	d.news = make(chan struct{})
+}
+
 // pinTo returns the lanes of the pinned count, made at first sight.
 func (d *Deliverer) pinTo(t *topic, actual int32, lanes []*lane) []*lane {
 	if len(lanes) > 0 {
 		return lanes
 	}
-	n := t.pin
+	n := t.pin.Load()
 	if n == 0 {
 		n = actual
 	}
@@ -125,7 +144,7 @@ func (t *topic) sayUnavailable(log *slog.Logger, cause error, remedy string) {
 // keys, and there is time to prevent that.
 func (t *topic) sayGrown(log *slog.Logger, pinned, actual int) {
 	counts := log.With(slog.Int("pinned", pinned), slog.Int("actual", actual))
-	if t.pin > 0 {
+	if t.pin.Load() > 0 {
 		counts.Info("topic has more partitions than kafka.partitions pins; keys keep theirs")
 		return
 	}
@@ -144,7 +163,7 @@ func (t *topic) remedy(seen kafka.Topic) string {
 	}
 	n := t.pinned.Load()
 	if n == 0 {
-		n = max(t.pin, 8)
+		n = max(t.pin.Load(), 8)
 	}
 	return fmt.Sprintf("kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions %d --replication-factor 3 --config min.insync.replicas=2"+
 		" (on a single broker: --replication-factor 1, without --config)", t.bootstrap, t.name, n)

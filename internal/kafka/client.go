@@ -18,7 +18,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl"
 
 	"github.com/cxrelay/cxrelay/internal/event"
 )
@@ -39,7 +38,7 @@ const (
 // Options are what New needs.
 type Options struct {
 	Brokers  []string // host:port
-	Topics   []string // every topic that is ever produced to
+	Topics   []string // produced to from the start; see Client.Add
 	ClientID string
 
 	// MaxRecords and MaxBytes bound the client's buffer. Delivery keeps its
@@ -47,7 +46,7 @@ type Options struct {
 	MaxRecords int
 	MaxBytes   int
 
-	Security Security
+	Security Security // until SetSecurity
 	Log      *slog.Logger
 	Dial     DialFunc // below TLS; nil: TCP
 }
@@ -55,12 +54,13 @@ type Options struct {
 // Client produces records and watches topics. Safe for concurrent use.
 type Client struct {
 	opts    Options
-	dial    DialFunc
-	sasl    sasl.Mechanism // nil: none
+	access  atomic.Pointer[access]
 	edge    *edge
-	cluster *kgo.Client        // for questions; it produces nothing
-	outlets map[string]*outlet // by topic; the map never changes
-	closing sync.WaitGroup     // producers that were replaced
+	cluster *kgo.Client                        // for questions; it produces nothing
+	outlets atomic.Pointer[map[string]*outlet] // by topic; replaced as a whole, outlets are only ever added
+	growing sync.Mutex                         // while outlets are added, and while a producer is replaced
+	shared  *kgo.Client                        // what new outlets begin with; nil: none yet; growing guards it
+	closing sync.WaitGroup                     // producers that were replaced
 
 	began   time.Time
 	contact atomic.Int64 // of the last answer of any broker, nanoseconds after began; 0: none
@@ -68,47 +68,42 @@ type Client struct {
 
 	refused atomic.Bool // edge has a trouble of the cluster, that an ack ends
 
-	topics     map[string]Topic // as last reported; Run alone uses it
-	mayProduce bool             // belongs to Run; see permitted
+	routed     atomic.Pointer[[]string] // the topics that Run looks at
+	topics     map[string]Topic         // as last reported; Run alone uses it
+	mayProduce bool                     // belongs to Run; see permitted
 
 	mu     sync.Mutex
 	denied map[string]denial // topics that an ACL keeps us from writing to
+	added  map[string]bool   // topics that Run has to report, changed or not
 }
 
 // New returns a client. It does no I/O: an unreachable cluster shows in Run,
 // and so do credentials that brokers refuse. The caller closes it.
 func New(o Options) (*Client, error) {
 	c := &Client{
-		opts:    o,
-		outlets: make(map[string]*outlet, len(o.Topics)),
-		began:   time.Now(),
-		edge:    newEdge(o.Log, o.Security),
-		kick:    make(chan struct{}, 1),
-		topics:  make(map[string]Topic, len(o.Topics)),
-		denied:  make(map[string]denial),
+		opts:   o,
+		began:  time.Now(),
+		edge:   newEdge(o.Log, o.Security),
+		kick:   make(chan struct{}, 1),
+		topics: make(map[string]Topic, len(o.Topics)),
+		denied: make(map[string]denial),
+		added:  make(map[string]bool),
 	}
-	var err error
-	if c.dial, err = o.Security.dialer(o.Dial); err != nil {
-		return nil, fmt.Errorf("kafka client: %w", err)
+	c.outlets.Store(&map[string]*outlet{})
+	c.routed.Store(&[]string{})
+	now, err := c.newAccess(&o.Security)
+	if err != nil {
+		return nil, err
 	}
-	if c.sasl, err = o.Security.SASL.mechanism(c.edge.token); err != nil {
-		return nil, fmt.Errorf("kafka client: %w", err)
-	}
+	c.access.Store(now)
 	cluster, err := kgo.NewClient(c.common()...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
 	c.cluster = cluster
-	if len(o.Topics) == 0 { // routes that only drop
-		return c, nil
-	}
-	shared, err := c.newProducer()
-	if err != nil {
+	if err := c.Add(o.Topics); err != nil {
 		cluster.Close()
 		return nil, err
-	}
-	for _, topic := range o.Topics {
-		c.outlets[topic] = &outlet{topic: topic, producer: shared}
 	}
 	return c, nil
 }
@@ -127,8 +122,8 @@ func (c *Client) common() []kgo.Opt {
 		kgo.ConnIdleTimeout(connIdle),
 		kgo.WithLogger(newLogger(c.opts.Log)),
 	}
-	if c.sasl != nil {
-		opts = append(opts, kgo.SASL(c.sasl))
+	if c.access.Load().sasl != nil {
+		opts = append(opts, kgo.SASL(mechanism{c}))
 	}
 	return opts
 }
@@ -155,7 +150,7 @@ func (c *Client) newProducer() (*kgo.Client, error) {
 // batchBytes is asked once per topic-partition, when a producer first meets it.
 func (c *Client) batchBytes(topic string) int32 {
 	limit := int32(defaultMaxMessageBytes)
-	if o, ok := c.outlets[topic]; ok && o.limit.Load() > 0 {
+	if o, ok := (*c.outlets.Load())[topic]; ok && o.limit.Load() > 0 {
 		limit = o.limit.Load()
 	}
 	return min(max(limit, minBatchBytes), maxBatchBytes)
@@ -168,7 +163,8 @@ func (c *Client) batchBytes(topic string) int32 {
 //
 // The record is not cancelled by anything: once handed over it is written
 // unless Kafka refuses it for good. rec and its Value must not be touched
-// until settle is called. The topic must be one of Options.Topics.
+// until settle is called. The topic must be one of Options.Topics,
+// or added.
 func (c *Client) Produce(rec *event.Record, partition int32, settle func(offset int64, err error)) {
 	out := &outgoing{}
 	out.Topic, out.Partition = rec.Topic, partition
@@ -177,7 +173,7 @@ func (c *Client) Produce(rec *event.Record, partition int32, settle func(offset 
 	for _, h := range rec.Headers {
 		out.Headers = append(out.Headers, kgo.RecordHeader(h))
 	}
-	o := c.outlets[rec.Topic]
+	o := (*c.outlets.Load())[rec.Topic]
 	o.produce(&out.Record, func(r *kgo.Record, producer *kgo.Client, err error) {
 		if err != nil {
 			settle(-1, c.explain(o, producer, err))
@@ -244,7 +240,7 @@ func (c *Client) Problems() []Problem { return c.edge.problems() }
 // producers returns every producer in use, once.
 func (c *Client) producers() []*kgo.Client {
 	var all []*kgo.Client
-	for _, o := range c.outlets {
+	for _, o := range *c.outlets.Load() {
 		if p := o.now(); !slices.Contains(all, p) {
 			all = append(all, p)
 		}

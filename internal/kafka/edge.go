@@ -112,6 +112,15 @@ func (e *edge) held(broker string) *heldBack {
 	return nil
 }
 
+// release has connections that are held back tried again: the settings changed.
+func (e *edge) release() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, t := range e.troubles {
+		t.heldTo, t.failures = time.Time{}, 0
+	}
+}
+
 // OnBrokerConnect implements kgo.HookBrokerConnect: kgo tells of every
 // connection, after TLS and SASL, whoever asked for it.
 func (e *edge) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {

@@ -18,8 +18,13 @@ var ErrRefused = errors.New("refused")
 // this client; it wraps ErrRefused where that is not for want of an answer,
 // and the report then has the brokers and the findings about them.
 func (c *Client) Inspect(ctx context.Context, p inspect.Policy) (inspect.Report, error) {
+	return c.InspectTopics(ctx, *c.routed.Load(), p)
+}
+
+// InspectTopics is Inspect for some topics only.
+func (c *Client) InspectTopics(ctx context.Context, topics []string, p inspect.Policy) (inspect.Report, error) {
 	p.Explain = explainBroker
-	facts, err := inspect.Look(ctx, c.cluster, c.opts.Topics)
+	facts, err := inspect.Look(ctx, c.cluster, topics)
 	report := inspect.Report{Facts: facts, Findings: inspect.Judge(facts, p)}
 	if err == nil {
 		c.heard()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,7 +101,7 @@ func producerID(ctx context.Context, producer *kgo.Client) error {
 // the topic is reported unavailable and what the producer holds may settle, so
 // that records of the new one never stand before it.
 func (c *Client) renewed(ctx context.Context, t Topic, report func(Topic)) Topic {
-	o := c.outlets[t.Name]
+	o := (*c.outlets.Load())[t.Name]
 	if t.Err != nil {
 		return t
 	}
@@ -141,6 +143,8 @@ func (c *Client) renew(ctx context.Context, o *outlet, t Topic, why string) erro
 	if !o.gone.Load() && o.id == t.ID {
 		o.drain(ctx)
 	}
+	c.growing.Lock()
+	defer c.growing.Unlock()
 	o.swap.Lock()
 	old := o.producer
 	o.producer, o.id = fresh, t.ID
@@ -150,13 +154,61 @@ func (c *Client) renew(ctx context.Context, o *outlet, t Topic, why string) erro
 	o.swap.Unlock()
 	c.opts.Log.Warn("topic has a new producer", slog.String("topic", o.topic), slog.String("why", why), slog.Int64("given_up", o.pending.Load()))
 	old.PurgeTopicsFromProducing(o.topic)
-	for _, other := range c.outlets {
+	for _, other := range *c.outlets.Load() {
 		if other.current(old) {
 			return nil
 		}
 	}
+	if c.shared == old {
+		c.shared = fresh
+	}
 	c.closing.Go(old.Close)
 	return nil
+}
+
+// Add makes topics ones that may be produced to, and has Run look at them soon
+// and report them, known or not. They share the producer of the others. It
+// does no I/O. Topics that are there already stay as they are.
+func (c *Client) Add(topics []string) error {
+	c.growing.Lock()
+	defer c.growing.Unlock()
+	outlets, routed := maps.Clone(*c.outlets.Load()), slices.Clone(*c.routed.Load())
+	var added []string
+	for _, topic := range topics {
+		if slices.Contains(routed, topic) {
+			continue
+		}
+		routed, added = append(routed, topic), append(added, topic)
+		if outlets[topic] != nil {
+			continue // it was produced to before: its producer id must stay
+		}
+		if c.shared == nil {
+			shared, err := c.newProducer()
+			if err != nil {
+				return err
+			}
+			c.shared = shared
+		}
+		outlets[topic] = &outlet{topic: topic, producer: c.shared}
+	}
+	c.mu.Lock()
+	for _, topic := range added {
+		c.added[topic] = true
+	}
+	c.mu.Unlock()
+	c.outlets.Store(&outlets)
+	c.routed.Store(&routed)
+	c.lookSoon()
+	return nil
+}
+
+// Retain ends the looks at all topics but these. What is on its way to the
+// others is still written.
+func (c *Client) Retain(topics []string) {
+	c.growing.Lock()
+	defer c.growing.Unlock()
+	routed := slices.DeleteFunc(slices.Clone(*c.routed.Load()), func(t string) bool { return !slices.Contains(topics, t) })
+	c.routed.Store(&routed)
 }
 
 // drain waits until the producer holds no record of the topic any more.

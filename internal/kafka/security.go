@@ -87,6 +87,9 @@ func (o OAuth) String() string { return "OAuth client " + o.ClientID }
 // DialFunc connects; it is the form of net.Dialer.DialContext.
 type DialFunc func(ctx context.Context, network, host string) (net.Conn, error)
 
+// errFixed is why SetSecurity refuses.
+var errFixed = errors.New("TLS and the SASL mechanism stay as they are until restart")
+
 // What is wrong between TLS and plaintext.
 var (
 	errNoTLS     = errors.New("the peer does not speak TLS") // it answered the handshake with something else

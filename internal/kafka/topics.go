@@ -47,15 +47,11 @@ func (t Topic) Missing() bool { return errors.Is(t.Err, kerr.UnknownTopicOrParti
 
 // Run watches the routed topics and the cluster's health until ctx ends.
 // onTopic is called from one goroutine: for every topic once when it is first
-// known, and again after every change.
+// known, or was added again, and then after every change.
 func (c *Client) Run(ctx context.Context, onTopic func(Topic)) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.pings(ctx) })
 	defer wg.Wait()
-	if len(c.opts.Topics) == 0 {
-		<-ctx.Done()
-		return nil
-	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var looked time.Time
@@ -124,7 +120,11 @@ func (c *Client) ping(ctx context.Context) {
 // look asks for the state of all routed topics, reports changes, and says
 // whether every topic is usable.
 func (c *Client) look(ctx context.Context, onTopic func(Topic)) (good bool) {
-	details, err := c.metadata(ctx)
+	names := *c.routed.Load()
+	if len(names) == 0 {
+		return true // routes that only drop
+	}
+	details, err := c.metadata(ctx, names)
 	if err != nil {
 		c.opts.Log.Debug("topics not visible", slog.Any("cause", err))
 		c.whyNot(ctx)
@@ -135,11 +135,11 @@ func (c *Client) look(ctx context.Context, onTopic func(Topic)) (good bool) {
 	if !c.permitted(ctx) {
 		return false
 	}
-	limits := c.maxMessageBytes(ctx)
+	limits := c.maxMessageBytes(ctx, names)
 	c.reviewDenials(details)
 	report := func(t Topic) { c.report(t, onTopic) }
 	good = true
-	for _, name := range c.opts.Topics {
+	for _, name := range names {
 		t := topicOf(name, details[name])
 		if t.Err == nil {
 			t.Err = c.denial(name)
@@ -193,14 +193,14 @@ func closedEarly(err error) bool {
 
 // metadata asks for the routed topics. kadm would do, but for one thing: there
 // a topic that an ACL denies fails the answer for all the others.
-func (c *Client) metadata(ctx context.Context) (map[string]kmsg.MetadataResponseTopic, error) {
+func (c *Client) metadata(ctx context.Context, names []string) (map[string]kmsg.MetadataResponseTopic, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = false
 	req.IncludeTopicAuthorizedOperations = true // see reviewDenials
-	req.Topics = make([]kmsg.MetadataRequestTopic, 0, len(c.opts.Topics))
-	for _, name := range c.opts.Topics {
+	req.Topics = make([]kmsg.MetadataRequestTopic, 0, len(names))
+	for _, name := range names {
 		t := kmsg.NewMetadataRequestTopic()
 		t.Topic = kmsg.StringPtr(name)
 		req.Topics = append(req.Topics, t)
@@ -237,9 +237,18 @@ func topicOf(name string, d kmsg.MetadataResponseTopic) Topic {
 func (c *Client) report(t Topic, onTopic func(Topic)) {
 	old, known := c.topics[t.Name]
 	c.topics[t.Name] = t
-	if !known || !same(old, t) {
+	if !known || !same(old, t) || c.isAdded(t.Name) {
 		onTopic(t)
 	}
+}
+
+// isAdded tells, once, whether a topic was added since it was last reported.
+func (c *Client) isAdded(topic string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	added := c.added[topic]
+	delete(c.added, topic)
+	return added
 }
 
 func same(a, b Topic) bool {
@@ -260,11 +269,11 @@ func (c *Client) knownLimit(topic string) int32 {
 
 // maxMessageBytes asks for the topics' max.message.bytes. What is not visible
 // is missing from the answer: an ACL that hides it is not a fault.
-func (c *Client) maxMessageBytes(ctx context.Context) map[string]int32 {
+func (c *Client) maxMessageBytes(ctx context.Context, names []string) map[string]int32 {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	req := kmsg.NewPtrDescribeConfigsRequest()
-	for _, name := range c.opts.Topics {
+	for _, name := range names {
 		r := kmsg.NewDescribeConfigsRequestResource()
 		r.ResourceType, r.ResourceName, r.ConfigNames = kmsg.ConfigResourceTypeTopic, name, []string{"max.message.bytes"}
 		req.Resources = append(req.Resources, r)

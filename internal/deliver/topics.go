@@ -1,0 +1,136 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/cxrelay/cxrelay/internal/event"
+)
+
+// SetLimits changes the bounds for records that come from now on. What is in
+// flight stays.
+func (d *Deliverer) SetLimits(l Limits) { d.limits.Store(&l) }
+
+// Add makes topics deliverable, each pinned as pins say. Until TopicChanged has
+// told of a topic its records are refused. A topic that was delivered to
+// before goes on where it was: its partitions stay pinned and its sequences go
+// on, as the start id in their records is the same; what was known of its
+// state counts for nothing. Topics that are added already stay as they are.
+func (d *Deliverer) Add(topics []string, pins map[string]int32) {
+	d.growing.Lock()
+	defer d.growing.Unlock()
+	all := maps.Clone(*d.topics.Load())
+	for _, name := range topics {
+		t := all[name]
+		switch {
+		case t == nil:
+			t = &topic{name: name, metrics: d.metrics.topic(name), log: d.opts.Log, bootstrap: d.opts.Bootstrap}
+			t.pin.Store(pins[name])
+			all[name] = t
+		case t.routed.Load():
+			continue
+		default:
+			t.pin.Store(pins[name])
+			t.forget()
+			d.lanes.Add(int64(t.pinned.Load()))
+		}
+		t.routed.Store(true)
+	}
+	d.topics.Store(&all)
+}
+
+// Retain ends the delivery to all topics but these: they are not looked after
+// any more and leave the status when nothing of theirs is in flight. Records
+// on their way to them are still taken.
+func (d *Deliverer) Retain(topics []string) {
+	d.growing.Lock()
+	defer d.growing.Unlock()
+	keep := make(map[string]bool, len(topics))
+	for _, name := range topics {
+		keep[name] = true
+	}
+	for name, t := range *d.topics.Load() {
+		if !keep[name] && t.routed.Swap(false) {
+			d.lanes.Add(-int64(t.pinned.Load())) // the others share its part of the bounds
+		}
+	}
+}
+
+// Pinned returns the partitions that a topic is pinned to until the relay
+// ends; 0 if it was never seen.
+func (d *Deliverer) Pinned(topic string) int32 {
+	if t := (*d.topics.Load())[topic]; t != nil {
+		return t.pinned.Load()
+	}
+	return 0
+}
+
+// SetPin takes over what is configured for a topic. It changes nothing of
+// where its records go: the count in use was fixed when the topic was first
+// seen.
+func (d *Deliverer) SetPin(topic string, pin int32) {
+	if t := (*d.topics.Load())[topic]; t != nil {
+		t.pin.Store(pin)
+	}
+}
+
+// Await returns nil when records can be produced to all of the topics. It
+// returns an error at once if one of them cannot be used as it is, and
+// otherwise when ctx ends, with what was missing.
+func (d *Deliverer) Await(ctx context.Context, topics []string) error {
+	for {
+		news := d.changed()
+		missing := d.missing(topics)
+		if missing == nil || missing.final {
+			return missing.error()
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return fmt.Errorf("%w (%w)", missing.err, ctx.Err())
+		}
+	}
+}
+
+// lack is why a topic cannot be produced to.
+type lack struct {
+	err   error
+	final bool // as it is, it never can be
+}
+
+func (l *lack) error() error {
+	if l == nil {
+		return nil
+	}
+	return l.err
+}
+
+// missing returns the first thing that keeps one of the topics from being
+// produced to, or nil.
+func (d *Deliverer) missing(topics []string) *lack {
+	for _, name := range topics {
+		t := (*d.topics.Load())[name]
+		if t == nil {
+			return &lack{fmt.Errorf("topic %s: %w: not a routed topic", name, event.ErrTopicUnavailable), true}
+		}
+		state, err := t.usable()
+		if err == nil {
+			continue
+		}
+		final := state != nil && state.remedy != ""
+		err = fmt.Errorf("topic %s: %w", name, err)
+		if final {
+			err = fmt.Errorf("%w; remedy: %s", err, state.remedy)
+		}
+		return &lack{err, final}
+	}
+	return nil
+}
+
+// changed returns a channel that is closed at the next change of any topic.
+func (d *Deliverer) changed() <-chan struct{} {
+	d.growing.Lock()
+	defer d.growing.Unlock()
+	return d.news
+}
