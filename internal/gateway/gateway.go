@@ -66,7 +66,6 @@ type Source struct {
 // Options are what New needs. All but OnVerdict are required.
 type Options struct {
 	Rules      Rules // until Swap
-	Schemas    Schemas
 	Sink       Sink
 	Ledger     *Ledger
 	Log        *slog.Logger
@@ -209,7 +208,7 @@ func (g *Gateway) decide(d *Delivery, v *Verdict, handed *bool) error {
 		return err
 	}
 
-	sch, err := g.opts.Schemas.Lookup(rt.Subject)
+	sch, err := d.rules.schemas.Lookup(rt.Subject)
 	if err != nil {
 		return err
 	}

@@ -141,7 +141,7 @@ func newRig(t testing.TB, change func(*gateway.Options)) *rig {
 		Paths: event.Paths{Type: paths(t, "actionType"), Contact: paths(t, "contactId"), ID: paths(t, "eventId")},
 	}
 	o := gateway.Options{
-		Rules: gateway.Rules{Sources: []*gateway.Source{r.source}, Routes: table}, Schemas: r.schemas, Sink: r.sink, Ledger: r.ledger,
+		Rules: gateway.Rules{Sources: []*gateway.Source{r.source}, Routes: table, Schemas: r.schemas}, Sink: r.sink, Ledger: r.ledger,
 		Log:        slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Registerer: r.registry,
 	}
@@ -428,7 +428,7 @@ func BenchmarkAccept(b *testing.B) {
 		b.Fatal(err)
 	}
 	g, err := gateway.New(gateway.Options{
-		Rules: gateway.Rules{Sources: []*gateway.Source{r.source}, Routes: table}, Schemas: r.schemas, Sink: instant{}, Ledger: r.ledger,
+		Rules: gateway.Rules{Sources: []*gateway.Source{r.source}, Routes: table, Schemas: r.schemas}, Sink: instant{}, Ledger: r.ledger,
 		Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {

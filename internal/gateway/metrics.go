@@ -92,7 +92,7 @@ func newMetrics(o Options) (*metrics, error) {
 // seated gives the rules their counters, new ones where a name is new. Then
 // all series exist at zero before the first request needs them.
 func (m *metrics) seated(r Rules, l *Ledger) *ruleset {
-	out := &ruleset{table: r.Routes, seen: map[string]*atomic.Int64{}, other: m.last.of(typeOther), none: m.seat(nil, sourceNone, l)}
+	out := &ruleset{table: r.Routes, schemas: r.Schemas, seen: map[string]*atomic.Int64{}, other: m.last.of(typeOther), none: m.seat(nil, sourceNone, l)}
 	for _, s := range r.Sources {
 		out.seats = append(out.seats, m.seat(s, s.Name, l))
 	}

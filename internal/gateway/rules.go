@@ -10,21 +10,23 @@ import (
 )
 
 // Rules are what decides about events and may change while the relay runs:
-// who may send, and where which type goes. They and what they hold are
-// immutable.
+// who may send, where which type goes, and what it is validated against. They
+// are immutable.
 type Rules struct {
 	Sources []*Source // names and paths differ
 	Routes  *route.Table
+	Schemas Schemas
 }
 
 // ruleset is Rules with the counters of what they name, so that nothing is
 // looked up by name on the path.
 type ruleset struct {
-	seats []*seat // one per source
-	none  *seat   // of requests that belong to no source
-	table *route.Table
-	seen  map[string]*atomic.Int64 // last arrival in unix milliseconds, by route pattern
-	other *atomic.Int64            // the same, of signed events that no route takes
+	seats   []*seat // one per source
+	none    *seat   // of requests that belong to no source
+	table   *route.Table
+	schemas Schemas
+	seen    map[string]*atomic.Int64 // last arrival in unix milliseconds, by route pattern
+	other   *atomic.Int64            // the same, of signed events that no route takes
 }
 
 // seat is a source with its place in the books and its counters.
