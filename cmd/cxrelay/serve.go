@@ -30,7 +30,11 @@ Without a configuration file three variables are enough:
   SCHEMA_REGISTRY_URL    URL, several separated by commas
 
 Kafka and the registry may be away at the start: events are answered 503 until
-they are there. A second signal ends the program at once.`,
+they are there. A second signal ends the program at once.
+
+The configuration is loaded again at SIGHUP, at POST /-/reload on the admin
+listener, and within seconds of a change of its files. It is taken over as a
+whole, or refused as a whole with the reasons in the log.`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" && cmd.Flags().Changed("config") {
@@ -41,11 +45,15 @@ they are there. A second signal ends the program at once.`,
 				return err
 			}
 			outliveReaders()
-			cfg, err := loadConfig(config.Source{File: file, Env: os.Environ()}, log)
+			hangup := make(chan os.Signal, 1)
+			signal.Notify(hangup, syscall.SIGHUP)
+			defer signal.Stop(hangup)
+			source := app.NewSource(config.Source{File: file, Env: os.Environ()})
+			cfg, err := useConfig(source, log)
 			if err != nil {
 				return err
 			}
-			relay, err := app.New(app.Options{Config: cfg, Build: appBuild(), Log: log, Level: level})
+			relay, err := app.New(app.Options{Config: cfg, Source: source, Hangup: hangup, Build: appBuild(), Log: log, Level: level})
 			if err != nil {
 				return explainStart(err)
 			}
@@ -65,30 +73,17 @@ func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }
 // loadConfig reads the configuration, says its warnings, and refuses with
 // every fault at once.
 func loadConfig(src config.Source, log *slog.Logger) (*config.Config, error) {
-	cfg, warnings, err := config.Load(src)
-	for _, p := range warnings {
-		log.Warn("configuration warning", warningAttrs(p)...)
-	}
+	return useConfig(app.NewSource(src), log)
+}
+
+// useConfig is loadConfig from a source that can be loaded again.
+func useConfig(source *app.Source, log *slog.Logger) (*config.Config, error) {
+	cfg, warnings, err := source.Load()
+	app.LogWarnings(log, warnings)
 	if err != nil {
 		return nil, &exitError{code: exitConfig, err: fmt.Errorf("the configuration cannot be used:\n\n%w", err)}
 	}
 	return cfg, nil
-}
-
-// warningAttrs say where a warning came from, what it is and what to do.
-func warningAttrs(p config.Problem) []any {
-	var attrs []any
-	if p.Line > 0 {
-		attrs = append(attrs, slog.String("file", p.File), slog.Int("line", p.Line), slog.Int("column", p.Column))
-	}
-	for _, a := range []slog.Attr{
-		slog.String("variable", p.Env), slog.String("key", p.Path), slog.String("problem", p.Message), slog.String("remedy", p.Hint),
-	} {
-		if a.Value.String() != "" {
-			attrs = append(attrs, a)
-		}
-	}
-	return attrs
 }
 
 // explainStart adds the remedy to an error of app.New.

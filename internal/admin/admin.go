@@ -1,10 +1,11 @@
 // Package admin is the admin listener: metrics, health, readiness, log
-// level, status and profiles. It sees the rest of the program through small
-// interfaces of its own and changes nothing but the log level.
+// level, status, reload and profiles. It sees the rest of the program through
+// small interfaces of its own.
 package admin
 
 import (
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"time"
 )
 
@@ -33,13 +35,25 @@ type Level interface {
 	Set(slog.Level)
 }
 
+// Reloaded is what became of a reload.
+type Reloaded struct {
+	Status   int      `json:"-"` // of the answer; 200: the configuration was taken over
+	Changed  []string `json:"changed"`
+	Warnings []string `json:"warnings"`
+
+	Title    string   `json:"-"` // of a refusal
+	Problems []string `json:"-"` // all that is wrong
+}
+
 // Options are what New needs. All are required.
 type Options struct {
 	Listener net.Listener // taken over; Run closes it
 	Metrics  http.Handler
 	Health   Health
 	Level    Level
-	Status   func() any // marshalled as JSON for /api/v1/status
+	Status   func() any      // marshalled as JSON for /api/v1/status
+	Reload   func() Reloaded // loads the configuration again
+	Token    func() []byte   // opens everything off loopback, as of now; empty: nothing does
 	Log      *slog.Logger
 }
 
@@ -54,22 +68,24 @@ type Server struct {
 // Bound to a loopback address it answers everything, but only to requests
 // whose Host is a loopback name, so that a web page cannot reach it through a
 // name of its own (DNS rebinding). Bound elsewhere it answers only metrics,
-// health and readiness: nothing protects the rest from the network.
+// health and readiness, unless there is a token: then the rest too, to who
+// shows it (Authorization: Bearer, RFC 6750 §2.1).
 func New(o Options) *Server {
 	s := &Server{opts: o}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", o.Metrics)
 	mux.HandleFunc("GET /-/healthy", s.healthy)
 	mux.HandleFunc("GET /-/ready", s.ready)
-	local := s.onlyLocal()
-	mux.Handle("GET /-/log-level", local(s.level))
-	mux.Handle("PUT /-/log-level", local(s.setLevel))
-	mux.Handle("GET /api/v1/status", local(s.status))
-	mux.Handle("GET /debug/pprof/", local(pprof.Index))
-	mux.Handle("GET /debug/pprof/cmdline", local(pprof.Cmdline))
-	mux.Handle("GET /debug/pprof/profile", local(pprof.Profile))
-	mux.Handle("GET /debug/pprof/symbol", local(pprof.Symbol))
-	mux.Handle("GET /debug/pprof/trace", local(pprof.Trace))
+	guarded := s.guard()
+	mux.Handle("GET /-/log-level", guarded(s.level))
+	mux.Handle("PUT /-/log-level", guarded(s.setLevel))
+	mux.Handle("POST /-/reload", guarded(s.reload))
+	mux.Handle("GET /api/v1/status", guarded(s.status))
+	mux.Handle("GET /debug/pprof/", guarded(pprof.Index))
+	mux.Handle("GET /debug/pprof/cmdline", guarded(pprof.Cmdline))
+	mux.Handle("GET /debug/pprof/profile", guarded(pprof.Profile))
+	mux.Handle("GET /debug/pprof/symbol", guarded(pprof.Symbol))
+	mux.Handle("GET /debug/pprof/trace", guarded(pprof.Trace))
 	s.http = &http.Server{
 		Handler:           http.NewCrossOriginProtection().Handler(mux),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -136,21 +152,45 @@ func (s *Server) setLevel(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, levelBody{level.String()})
 }
 
-// onlyLocal wraps what must not be reached from the network.
-func (s *Server) onlyLocal() func(http.HandlerFunc) http.Handler {
+// reload answers with what changed, or with everything that is wrong, as
+// problem details (RFC 9457).
+func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
+	r := s.opts.Reload()
+	if r.Status == http.StatusOK {
+		reply(w, r.Status, r)
+		return
+	}
+	write(w, "application/problem+json", r.Status, map[string]any{
+		"type": "about:blank", "title": r.Title, "status": r.Status, "errors": r.Problems,
+	})
+}
+
+// guard wraps what must not be open to the network.
+func (s *Server) guard() func(http.HandlerFunc) http.Handler {
 	local := isLoopback(s.opts.Listener.Addr().String())
 	return func(next http.HandlerFunc) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch {
-			case !local:
-				refuse(w, http.StatusForbidden, "answered only on a loopback admin.address; this one is reachable from the network")
-			case !isLoopback(r.Host):
+			switch token := s.opts.Token(); {
+			case local && isLoopback(r.Host):
+				next(w, r)
+			case local:
 				refuse(w, http.StatusForbidden, "answered only to a loopback Host, such as 127.0.0.1 or localhost")
+			case len(token) == 0:
+				refuse(w, http.StatusForbidden, "answered only on a loopback admin.address, or with admin.token_file; this one is reachable from the network")
+			case !shows(r, token):
+				w.Header().Set("WWW-Authenticate", "Bearer")
+				refuse(w, http.StatusUnauthorized, "want Authorization: Bearer with the token of admin.token_file")
 			default:
 				next(w, r)
 			}
 		})
 	}
+}
+
+// shows compares in a time that tells nothing of the token but its length.
+func shows(r *http.Request, token []byte) bool {
+	scheme, shown, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare([]byte(shown), token) == 1
 }
 
 // isLoopback tells whether host, with or without a port, is a loopback address or localhost.
@@ -165,13 +205,15 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-func reply(w http.ResponseWriter, code int, v any) {
+func reply(w http.ResponseWriter, code int, v any) { write(w, "application/json", code, v) }
+
+func write(w http.ResponseWriter, media string, code int, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, "this answer cannot be written as JSON: "+err.Error())
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", media)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
 	_, _ = w.Write(append(b, '\n')) // the client is gone: nobody to tell

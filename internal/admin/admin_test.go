@@ -34,6 +34,7 @@ func start(t *testing.T, wrap func(net.Listener) net.Listener, h admin.Health) (
 		Metrics:  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metric 1\n") }),
 		Health:   h, Level: level, Log: slog.New(slog.DiscardHandler),
 		Status: func() any { return map[string]int{"answer": 42} },
+		Reload: func() admin.Reloaded { return admin.Reloaded{Status: 200} }, Token: func() []byte { return nil },
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,8 +26,6 @@ import (
 	"github.com/cxrelay/cxrelay/internal/httpd"
 	"github.com/cxrelay/cxrelay/internal/kafka"
 	"github.com/cxrelay/cxrelay/internal/route"
-	"github.com/cxrelay/cxrelay/internal/schema"
-	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
 // Options are what New needs.
@@ -41,6 +40,10 @@ type Options struct {
 	// tests put a virtual network here.
 	Network Network
 
+	// Source is where Config was read, and will be at a reload; nil: it never is.
+	Source *Source
+	// Hangup asks for a reload; may be nil.
+	Hangup <-chan os.Signal
 	// SkipInspection leaves the look at the cluster at the start out: for a
 	// broker of our own.
 	SkipInspection bool
@@ -67,11 +70,13 @@ type App struct {
 	instance string
 	started  time.Time
 
+	config    atomic.Pointer[config.Config] // the running one; opts.Config was the first
+	reloader  *reloader
 	metrics   *prometheus.Registry
 	ledger    *gateway.Ledger
 	budget    *gateway.Budget
-	registry  *schema.Client
-	schemas   *schema.Cache
+	schemas   *schemas
+	tls       *httpd.TLS // nil: plain HTTP
 	kafka     *kafka.Client
 	deliverer *deliver.Deliverer
 	gateway   *gateway.Gateway
@@ -99,29 +104,19 @@ func New(o Options) (_ *App, err error) {
 	if a.instance, err = instanceName(cfg.Instance); err != nil {
 		return nil, err
 	}
-	routes, err := route.New(cfg.Routes)
-	if err != nil {
-		return nil, fmt.Errorf("routes: %w", err)
-	}
-	sources, endpoints, err := newSources(cfg)
+	a.config.Store(cfg)
+	rules, err := newRules(cfg)
 	if err != nil {
 		return nil, err
 	}
 
-	registry := registryOptions(cfg, o.Build, o.Log)
-	registry.Transport, registry.Registerer = o.Network.Registry, a.metrics
-	a.registry, err = schema.NewClient(registry)
+	client, cache, err := newSchemas(o, a.metrics, nil)
 	if err != nil {
-		return nil, fmt.Errorf("schema registry: %w", err)
+		return nil, err
 	}
-	undo = append(undo, a.registry.Close)
-	a.schemas, err = schema.NewCache(schema.CacheOptions{
-		Source: a.registry, Subjects: subjectsOf(cfg.Routes), Compile: engines(),
-		Log: o.Log, Registerer: a.metrics,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("schema cache: %w", err)
-	}
+	a.schemas = newSchemaRunner(&schemaSet{client, cache})
+	undo = append(undo, a.schemas.close)
+	rules.Schemas = cache
 
 	topics := topicsOf(cfg.Routes)
 	a.kafka, err = kafka.New(kafkaOptions(cfg, "cxrelay-"+a.instance, o.Log, o.Network))
@@ -130,25 +125,26 @@ func New(o Options) (_ *App, err error) {
 	}
 	undo = append(undo, a.kafka.Close)
 
-	a.ledger = gateway.NewLedger(len(sources))
+	a.ledger = gateway.NewLedger()
 	a.budget = gateway.NewBudget(int64(cfg.Limits.InFlightBytes))
 	a.deliverer, err = deliver.New(deliver.Options{
 		Producer: a.kafka, Books: a.ledger, Topics: topics, Pins: cfg.Kafka.Partitions,
 		Partitioner: partitioners[cfg.Kafka.Partitioner],
-		Limits:      deliver.Limits{Records: cfg.Limits.InFlightRecords, Bytes: int64(cfg.Limits.InFlightBytes), OldestUnacked: cfg.Limits.OldestUnacked},
+		Limits:      deliverLimits(cfg),
 		Origin:      a.instance + "/" + startID(), Bootstrap: cfg.Kafka.Brokers[0], Log: o.Log, Registerer: a.metrics,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("delivery: %w", err)
 	}
 	a.gateway, err = gateway.New(gateway.Options{
-		Sources: sources, Routes: routes, Schemas: a.schemas, Sink: a.deliverer, Ledger: a.ledger,
+		Rules: rules, Sink: a.deliverer, Ledger: a.ledger,
 		Log: o.Log, Registerer: a.metrics, OnVerdict: o.OnVerdict,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	a.ready, a.inspection = newReadiness(a), newInspection(a)
+	a.reloader = newReloader(a, rules)
 	if err = a.registerOwn(); err != nil {
 		return nil, err
 	}
@@ -158,13 +154,20 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 	undo = append(undo, func() { _ = listener.Close() })
+	secure, err := listenTLS(&cfg.Listen.TLS)
+	if err != nil {
+		return nil, err
+	}
+	if secure != nil {
+		a.tls = httpd.NewTLS(secure)
+	}
 	exposed := promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelError)})
 	var public http.Handler
 	if cfg.Listen.Metrics {
 		public = exposed
 	}
 	a.webhook, err = httpd.New(httpd.Options{
-		Gateway: a.gateway, Bodies: gateway.NewBodies(a.budget, o.PoisonBodies), Endpoints: endpoints, Listener: listener,
+		Gateway: a.gateway, Bodies: gateway.NewBodies(a.budget, o.PoisonBodies), Listener: listener, TLS: a.tls,
 		Metrics: public, BodyLimit: int64(cfg.Limits.Body), MaxConnections: cfg.Limits.Connections,
 		Log: o.Log, Registerer: a.metrics,
 	})
@@ -178,7 +181,7 @@ func New(o Options) (_ *App, err error) {
 	}
 	a.admin = admin.New(admin.Options{
 		Listener: adminListener, Metrics: exposed, Health: a.ready, Level: o.Level,
-		Status: func() any { return a.status() }, Log: o.Log,
+		Status: func() any { return a.status() }, Reload: a.reloader.answer, Token: a.adminToken, Log: o.Log,
 	})
 	return a, nil
 }
@@ -250,21 +253,13 @@ var noContactRules = map[config.NoContact]gateway.NoContact{
 	config.NullKey: gateway.NullKey,
 }
 
-func newSources(cfg *config.Config) ([]*gateway.Source, []httpd.Endpoint, error) {
-	var sources []*gateway.Source
-	var endpoints []httpd.Endpoint
-	for i := range cfg.Sources {
-		w := &cfg.Sources[i]
-		verifier, err := signature.NewVerifier(w.Scheme, w.Keys())
-		if err != nil {
-			return nil, nil, fmt.Errorf("source %s: %w", w.Name, err)
-		}
-		s := &gateway.Source{Name: w.Name, Verifier: verifier, Paths: w.Event, NoContact: noContactRules[w.NoContact], Deadline: w.Deadline}
-		sources = append(sources, s)
-		endpoints = append(endpoints, httpd.Endpoint{Path: w.Path, Source: s})
-	}
-	return sources, endpoints, nil
+func deliverLimits(cfg *config.Config) deliver.Limits {
+	l := cfg.Limits
+	return deliver.Limits{Records: l.InFlightRecords, Bytes: int64(l.InFlightBytes), OldestUnacked: l.OldestUnacked}
 }
+
+// adminToken is what opens the admin listener off loopback, as of now.
+func (a *App) adminToken() []byte { return a.config.Load().Admin.Token.Bytes() }
 
 func topicsOf(rows []route.Route) []string {
 	return distinct(rows, func(r route.Route) string { return r.Topic })

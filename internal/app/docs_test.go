@@ -81,6 +81,7 @@ var groups = []struct {
 	{"Requests", []string{"cxrelay_http_", "cxrelay_clients_gone", "cxrelay_body_bytes", "cxrelay_stage_", "cxrelay_signature_", "cxrelay_last_event_", "cxrelay_panics"}},
 	{"Delivery", []string{"cxrelay_ack_latency", "cxrelay_oldest_unacked", "cxrelay_record_bytes", "cxrelay_bulkhead_", "cxrelay_topic_"}},
 	{"Schemas", []string{"cxrelay_schema_"}},
+	{"Configuration", []string{"cxrelay_config_"}},
 	{"The relay itself", []string{"cxrelay_ready", "cxrelay_dependency_up", "cxrelay_build_info"}},
 }
 

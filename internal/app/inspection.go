@@ -2,7 +2,10 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,7 +36,7 @@ type inspection struct {
 }
 
 func newInspection(a *App) *inspection {
-	i := &inspection{a: a, strict: a.opts.Config.Kafka.Strict && !a.opts.SkipInspection}
+	i := &inspection{a: a, strict: a.config.Load().Kafka.Strict && !a.opts.SkipInspection}
 	if i.strict {
 		i.held = make(map[string]kafka.Topic)
 	}
@@ -76,7 +79,7 @@ func (i *inspection) run(ctx context.Context) error {
 	i.findings = report.Findings
 	i.mu.Unlock()
 	if bad := refusing(report.Findings); i.strict && len(bad) > 0 {
-		return &StrictError{Findings: bad, Pins: report.Pins(policyOf(i.a.opts.Config))}
+		return &StrictError{Findings: bad, Pins: report.Pins(policyOf(i.a.config.Load()))}
 	}
 	i.say(report.Findings)
 	i.release()
@@ -87,7 +90,7 @@ func (i *inspection) run(ctx context.Context) error {
 func (i *inspection) look(ctx context.Context) (inspect.Report, error) {
 	for wait := inspectAgain; ; wait = min(2*wait, inspectSlow) {
 		limited, cancel := context.WithTimeout(ctx, inspectTimeout)
-		report, err := i.a.kafka.Inspect(limited, policyOf(i.a.opts.Config))
+		report, err := i.a.kafka.Inspect(limited, policyOf(i.a.config.Load()))
 		cancel()
 		if err == nil {
 			return report, nil
@@ -138,6 +141,30 @@ func (i *inspection) topicChanged(t kafka.Topic) {
 	i.a.deliverer.TopicChanged(t)
 }
 
+// ofNew looks at topics that a reload brings, as at those of the start. With
+// kafka.strict it returns a *StrictError if that forbids them, or why they
+// could not be looked at.
+func (i *inspection) ofNew(ctx context.Context, topics []string, cfg *config.Config) error {
+	if i.a.opts.SkipInspection {
+		return nil
+	}
+	report, err := i.a.kafka.InspectTopics(ctx, topics, policyOf(cfg))
+	switch bad := refusing(report.Findings); {
+	case err != nil && i.strict:
+		return fmt.Errorf("kafka.strict demands a look at the new topics: %w", err)
+	case err != nil:
+		i.a.log.Debug("new topics cannot be inspected", slog.Any("cause", err))
+		return nil
+	case i.strict && len(bad) > 0:
+		return &StrictError{Findings: bad, Pins: report.Pins(policyOf(cfg))}
+	}
+	i.say(report.Findings)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.findings = append(slices.Clip(i.findings), report.Findings...)
+	return nil
+}
+
 func (i *inspection) release() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -180,11 +207,13 @@ func policyOf(cfg *config.Config) inspect.Policy {
 	return p
 }
 
-// kafkaOptions are those of every client of the cluster.
+// kafkaOptions are those of every client of the cluster. The bounds of a
+// producer are there for good, and those of the configuration change: package
+// deliver keeps to these.
 func kafkaOptions(cfg *config.Config, clientID string, log *slog.Logger, network Network) kafka.Options {
 	return kafka.Options{
 		Brokers: cfg.Kafka.Brokers, Topics: topicsOf(cfg.Routes), ClientID: clientID,
-		MaxRecords: 2 * cfg.Limits.InFlightRecords, MaxBytes: 2 * int(cfg.Limits.InFlightBytes),
+		MaxRecords: math.MaxInt32, MaxBytes: math.MaxInt,
 		Security: securityOf(&cfg.Kafka), Log: log, Dial: network.DialKafka,
 	}
 }

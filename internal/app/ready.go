@@ -98,7 +98,7 @@ func (r *readiness) sayKafka(up bool) {
 		r.a.log.Info("kafka reachable")
 		return
 	}
-	r.a.log.Error("kafka unreachable", slog.Any("brokers", r.a.opts.Config.Kafka.Brokers), slog.Time("last_contact", r.a.kafka.Contact()),
+	r.a.log.Error("kafka unreachable", slog.Any("brokers", r.a.config.Load().Kafka.Brokers), slog.Time("last_contact", r.a.kafka.Contact()),
 		slog.Any("problems", faultsOf(r.a.kafka.Problems())))
 }
 
@@ -172,11 +172,11 @@ func (r *readiness) Readiness() admin.Readiness {
 		miss("draining: the relay is stopping")
 	}
 	say := miss
-	if kafkaUp || !r.a.opts.Config.Admin.ReadyOnKafka {
+	if kafkaUp || !r.a.config.Load().Admin.ReadyOnKafka {
 		say = degrade
 	}
 	if !kafkaUp {
-		say("kafka: no broker of %v answers", r.a.opts.Config.Kafka.Brokers)
+		say("kafka: no broker of %v answers", r.a.config.Load().Kafka.Brokers)
 	}
 	for _, fault := range faultsOf(r.a.kafka.Problems()) {
 		say("kafka: %s", fault)
@@ -195,7 +195,7 @@ func (r *readiness) Readiness() admin.Readiness {
 	if !known && len(topics) > 0 {
 		miss("kafka: no metadata of any routed topic yet")
 	}
-	for _, s := range r.a.schemas.Subjects() {
+	for _, s := range r.a.schemas.cache().Subjects() {
 		switch {
 		case !s.Usable:
 			degrade("subject %s: %s", s.Subject, s.LastError)
@@ -203,8 +203,11 @@ func (r *readiness) Readiness() admin.Readiness {
 			degrade("subject %s: version %d stays in use: %s", s.Subject, s.Version, s.LastError)
 		}
 	}
-	if !r.a.schemas.Usable() {
+	if !r.a.schemas.cache().Usable() {
 		miss("schema registry: no routed subject has a usable schema yet")
+	}
+	if last := r.a.reloader.outcome.status(); !last.Successful {
+		degrade("configuration: the last reload was refused, the one before it is running: %s", last.Problems[0])
 	}
 	out.Ready = len(out.Missing) == 0
 	return out

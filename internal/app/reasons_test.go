@@ -374,15 +374,15 @@ func newBuggyWorld(t *testing.T) (*world, *gateway.Ledger) {
 	if err := errors.Join(err, err2, err3); err != nil {
 		t.Fatal(err)
 	}
-	source := &gateway.Source{Name: builtin.Name, Verifier: verifier, Paths: builtin.Event, Deadline: builtin.Deadline}
-	ledger := gateway.NewLedger(1)
-	path, err := gateway.New(gateway.Options{Sources: []*gateway.Source{source}, Routes: routes, Schemas: buggy{}, Ledger: ledger, Log: log, Registerer: metrics})
+	source := &gateway.Source{Name: builtin.Name, Path: builtin.Path, Verifier: verifier, Paths: builtin.Event, Deadline: builtin.Deadline}
+	ledger := gateway.NewLedger()
+	path, err := gateway.New(gateway.Options{Rules: gateway.Rules{Sources: []*gateway.Source{source}, Routes: routes, Schemas: buggy{}}, Ledger: ledger, Log: log, Registerer: metrics})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server, err := httpd.New(httpd.Options{
 		Gateway: path, Bodies: gateway.NewBodies(gateway.NewBudget(1<<20), true), Listener: listener,
-		Endpoints: []httpd.Endpoint{{Path: builtin.Path, Source: source}}, BodyLimit: 1 << 10, Log: log, Registerer: metrics,
+		BodyLimit: 1 << 10, Log: log, Registerer: metrics,
 	})
 	if err != nil {
 		t.Fatal(err)

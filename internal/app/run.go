@@ -27,7 +27,7 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		})
 	}
-	start("schema cache", a.schemas.Run)
+	start("schema cache", a.schemas.run)
 	watching, stopWatch := context.WithCancel(running)
 	watched := make(chan struct{})
 	start("kafka", func(context.Context) error {
@@ -37,6 +37,7 @@ func (a *App) Run(ctx context.Context) error {
 	start("inspection", a.inspection.run)
 	start("gateway", a.gateway.Run)
 	start("readiness", a.ready.run)
+	start("reload", a.reloader.run)
 	start("admin", a.admin.Run)
 	start("webhook", a.webhook.Run)
 	a.log.Info("cxrelay started", slog.String("version", a.opts.Build.Version), slog.String("instance", a.instance),
@@ -59,6 +60,7 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) stop(stopWatch func()) error {
 	began := time.Now()
 	a.ready.drain()
+	a.reloader.stop()
 	a.log.Info("stopping", slog.Duration("delay", a.opts.Config.Shutdown.Delay), slog.Duration("timeout", a.opts.Config.Shutdown.Timeout))
 	<-time.After(a.opts.Config.Shutdown.Delay) // a load balancer needs that long to look away
 
@@ -76,7 +78,7 @@ func (a *App) stop(stopWatch func()) error {
 	left := a.deliverer.Pending()
 	a.kafka.Close()
 	a.settle()
-	a.registry.Close()
+	a.schemas.close()
 	s := a.ledger.Snapshot()
 	a.log.Info("cxrelay stopped", slog.Duration("took", time.Since(began)), slog.Int("records_left", left),
 		slog.Int64("requests_left", s.InFlight), slog.Uint64("received", s.Received), slog.Uint64("acked", s.Acked))

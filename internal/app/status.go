@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/cxrelay/cxrelay/internal/config"
 	"github.com/cxrelay/cxrelay/internal/kafka"
 	"github.com/cxrelay/cxrelay/internal/reason"
 	"github.com/cxrelay/cxrelay/internal/schema"
@@ -26,6 +27,7 @@ type status struct {
 	Kafka     kafkaStatus     `json:"kafka"`
 	Subjects  []schema.Status `json:"subjects"`
 	BodyBytes int64           `json:"bodyBytesInFlight"`
+	Reload    reloadStatus    `json:"reload"`
 }
 
 type eventStatus struct {
@@ -90,8 +92,8 @@ func (a *App) status() status {
 		Ready: ready.Ready, Missing: ready.Missing, Degraded: ready.Degraded,
 		Events:   eventStatus{Received: books.Received, InFlight: books.InFlight, Answers: map[string]uint64{}},
 		Records:  recordStatus{Produced: books.Produced, Acked: books.Acked, Failed: books.Failed, Pending: books.Pending, LateAcks: books.LateAcks},
-		Kafka:    kafkaStatus{Brokers: a.opts.Config.Kafka.Brokers, LastContact: a.kafka.Contact(), Security: a.opts.Config.Kafka.Security(), Problems: problemsOf(a.kafka.Problems()), Findings: findingsOf(a.inspection.found())},
-		Subjects: a.schemas.Subjects(), BodyBytes: a.budget.Used(),
+		Kafka:    kafkaStatus{Brokers: a.config.Load().Kafka.Brokers, LastContact: a.kafka.Contact(), Security: a.config.Load().Kafka.Security(), Problems: problemsOf(a.kafka.Problems()), Findings: findingsOf(a.inspection.found())},
+		Subjects: a.schemas.cache().Subjects(), BodyBytes: a.budget.Used(), Reload: a.reloader.outcome.status(),
 	}
 	for _, row := range books.Events {
 		for _, r := range reason.All() {
@@ -129,7 +131,6 @@ func newRegistry(b Build) *prometheus.Registry {
 // registerOwn registers the gauges that need several rooms: the bounds beside
 // the values that they bound, and the dependencies.
 func (a *App) registerOwn() error {
-	limits := a.opts.Config.Limits
 	gauge := func(name, help string, labels prometheus.Labels, of func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, of)
 	}
@@ -140,16 +141,16 @@ func (a *App) registerOwn() error {
 		return 0
 	}
 	const depName, depHelp = "cxrelay_dependency_up", "1 while the dependency answers, else 0."
-	for _, c := range []prometheus.Collector{
+	for _, c := range append(a.reloader.outcome.collectors(),
 		gauge("cxrelay_body_bytes_in_flight", "Bytes of request bodies held, from arrival to acknowledgement or refusal.", nil, func() float64 { return float64(a.budget.Used()) }),
-		gauge("cxrelay_body_bytes_in_flight_limit", "Bound on cxrelay_body_bytes_in_flight (limits.in_flight_bytes).", nil, func() float64 { return float64(limits.InFlightBytes) }),
-		gauge("cxrelay_record_bytes_in_flight_limit", "Bound on cxrelay_record_bytes_in_flight (limits.in_flight_bytes).", nil, func() float64 { return float64(limits.InFlightBytes) }),
-		gauge("cxrelay_records_pending_limit", "Bound on cxrelay_records_pending (limits.in_flight_records).", nil, func() float64 { return float64(limits.InFlightRecords) }),
-		gauge("cxrelay_oldest_unacked_limit_seconds", "Bound on cxrelay_oldest_unacked_seconds, per partition (limits.oldest_unacked).", nil, func() float64 { return limits.OldestUnacked.Seconds() }),
+		gauge("cxrelay_body_bytes_in_flight_limit", "Bound on cxrelay_body_bytes_in_flight (limits.in_flight_bytes).", nil, func() float64 { return float64(a.limits().InFlightBytes) }),
+		gauge("cxrelay_record_bytes_in_flight_limit", "Bound on cxrelay_record_bytes_in_flight (limits.in_flight_bytes).", nil, func() float64 { return float64(a.limits().InFlightBytes) }),
+		gauge("cxrelay_records_pending_limit", "Bound on cxrelay_records_pending (limits.in_flight_records).", nil, func() float64 { return float64(a.limits().InFlightRecords) }),
+		gauge("cxrelay_oldest_unacked_limit_seconds", "Bound on cxrelay_oldest_unacked_seconds, per partition (limits.oldest_unacked).", nil, func() float64 { return a.limits().OldestUnacked.Seconds() }),
 		gauge("cxrelay_ready", "1 while /-/ready answers 200, else 0.", nil, func() float64 { return up(a.ready.Readiness().Ready) }),
 		gauge(depName, depHelp, prometheus.Labels{"dependency": "kafka"}, func() float64 { return up(a.ready.kafkaUp()) }),
 		gauge(depName, depHelp, prometheus.Labels{"dependency": "schema_registry"}, func() float64 { return up(a.registryUp()) }),
-	} {
+	) {
 		if err := a.metrics.Register(c); err != nil {
 			return err
 		}
@@ -157,9 +158,11 @@ func (a *App) registerOwn() error {
 	return nil
 }
 
+func (a *App) limits() config.Limits { return a.config.Load().Limits }
+
 // registryUp tells whether the last look at every subject got an answer.
 func (a *App) registryUp() bool {
-	for _, s := range a.schemas.Subjects() {
+	for _, s := range a.schemas.cache().Subjects() {
 		if s.LastError != "" || s.LastSuccess.IsZero() {
 			return false
 		}

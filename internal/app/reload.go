@@ -1,0 +1,232 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cxrelay/cxrelay/internal/config"
+	"github.com/cxrelay/cxrelay/internal/gateway"
+)
+
+// reloadTimeout bounds the questions to Kafka and the registry of one reload.
+const reloadTimeout = 10 * time.Second
+
+// reloader makes another configuration the running one: the whole of it, or
+// nothing. Everything that can fail comes before the first change that an
+// event could see. Safe for concurrent use; one reload at a time.
+type reloader struct {
+	a    *App
+	life context.Context // ends when the relay stops
+	end  context.CancelFunc
+
+	busy  sync.Mutex    // held during a reload
+	rules gateway.Rules // the running ones; busy guards them
+
+	outcome outcome
+}
+
+func newReloader(a *App, rules gateway.Rules) *reloader {
+	r := &reloader{a: a, rules: rules}
+	r.life, r.end = context.WithCancel(context.Background())
+	r.outcome.began(a)
+	return r
+}
+
+// stop gives up a reload that is under way; none comes after it.
+func (r *reloader) stop() {
+	r.end()
+	r.busy.Lock()
+	defer r.busy.Unlock()
+}
+
+// reload loads the configuration again and takes it over. It returns what
+// changed and what to know about it, or a *ReloadError; then everything is as
+// it was.
+func (r *reloader) reload(trigger string) (*reloaded, error) {
+	r.busy.Lock()
+	defer r.busy.Unlock()
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(r.life, reloadTimeout)
+	defer cancel()
+	done, err := r.attempt(ctx)
+	r.outcome.note(r.a, trigger, done, err, time.Since(began))
+	return done, err
+}
+
+// reloaded is what a reload did.
+type reloaded struct {
+	changed  []string // paths of keys
+	warnings []string
+	problems []config.Problem // what the new configuration is warned of
+}
+
+func (r *reloader) attempt(ctx context.Context) (*reloaded, error) {
+	if r.a.opts.Source == nil {
+		return nil, &ReloadError{Kind: NeedsRestart, Problems: []string{"this relay was started without a configuration that could be read again"}}
+	}
+	if r.life.Err() != nil {
+		return nil, &ReloadError{Kind: Unusable, Problems: []string{"the relay is stopping"}}
+	}
+	was := r.a.config.Load()
+	is, problems, err := r.a.opts.Source.Load()
+	if err != nil {
+		return nil, invalid(err)
+	}
+	changed, refused := config.Changes(was, is)
+	if i := slices.Index(refused, "kafka.partitions"); i >= 0 && r.a.pinsHold(is) {
+		changed, refused = append(changed, refused[i]), slices.Delete(refused, i, i+1)
+	}
+	if len(refused) > 0 {
+		return nil, needsRestart(refused)
+	}
+	next, err := r.prepare(ctx, was, is, changed)
+	if err != nil {
+		return nil, unusable(err)
+	}
+	breaks := orderBreaks(r.rules, next.rules)
+	r.apply(next)
+	return &reloaded{changed: changed, warnings: breaks, problems: problems}, nil
+}
+
+// pinsHold tells whether the partitions that another configuration pins are
+// those that keys are spread over already. A pin of a topic that comes or goes
+// with its routes is one of those, and so is a pin written down at last.
+func (a *App) pinsHold(is *config.Config) bool {
+	for topic, pin := range is.Kafka.Partitions {
+		if used := a.deliverer.Pinned(topic); used != 0 && used != pin {
+			return false
+		}
+	}
+	return true
+}
+
+// prepared is a configuration of which everything is there and usable.
+type prepared struct {
+	config  *config.Config
+	rules   gateway.Rules
+	tls     *tls.Config // nil: plain HTTP
+	schemas *schemaSet  // nil: the running ones stay
+	topics  []string
+}
+
+// prepare makes everything that is new, and makes sure that it can be used. On
+// an error nothing is left of it.
+func (r *reloader) prepare(ctx context.Context, was, is *config.Config, changed []string) (_ *prepared, err error) {
+	var undo []func()
+	defer func() {
+		if err != nil {
+			for i := len(undo) - 1; i >= 0; i-- {
+				undo[i]()
+			}
+		}
+	}()
+	p := &prepared{config: is, topics: topicsOf(is.Routes)}
+	if p.rules, err = newRules(is); err != nil {
+		return nil, err
+	}
+	if p.tls, err = listenTLS(&is.Listen.TLS); err != nil {
+		return nil, err
+	}
+	p.rules.Schemas = r.a.schemas.cache()
+	if touches(changed, "schema") || !slices.Equal(subjectsOf(was.Routes), subjectsOf(is.Routes)) {
+		if p.schemas, err = r.newSchemas(ctx, was, is, touches(changed, "schema.registry")); err != nil {
+			return nil, err
+		}
+		undo = append(undo, p.schemas.close)
+		p.rules.Schemas = p.schemas.cache
+	}
+	before := topicsOf(was.Routes)
+	undo = append(undo, func() { r.a.retain(before) })
+	if err = r.addTopics(ctx, before, p); err != nil {
+		return nil, err
+	}
+	if touches(changed, "kafka.sasl") || touches(changed, "kafka.tls") { // the last step that can fail: it takes effect at once
+		err = r.a.kafka.SetSecurity(securityOf(&is.Kafka))
+	}
+	return p, err
+}
+
+// touches tells whether a key is among the changed ones, or one below it.
+func touches(changed []string, key string) bool {
+	return slices.ContainsFunc(changed, func(path string) bool { return path == key || strings.HasPrefix(path, key+".") })
+}
+
+// newSchemas makes a cache that has the schemas of the running one, and loads
+// those that are new. Another registry, or other credentials for it, must be
+// answered once.
+func (r *reloader) newSchemas(ctx context.Context, was, is *config.Config, elsewhere bool) (*schemaSet, error) {
+	o := r.a.opts
+	o.Config = is
+	client, cache, err := newSchemas(o, r.a.metrics, r.a.schemas.cache())
+	if err != nil {
+		return nil, err
+	}
+	set := &schemaSet{client, cache}
+	before, now := subjectsOf(was.Routes), subjectsOf(is.Routes)
+	err = cache.Load(ctx, without(now, before))
+	if err == nil && elsewhere && client != nil && len(now) > 0 {
+		if _, err = client.Latest(ctx, now[0]); err != nil {
+			err = fmt.Errorf("schema registry: %w", err)
+		}
+	}
+	if err != nil {
+		set.close()
+		return nil, err
+	}
+	return set, nil
+}
+
+// addTopics has Kafka and delivery know the topics that are new, and waits
+// until records can be produced to them.
+func (r *reloader) addTopics(ctx context.Context, before []string, p *prepared) error {
+	added := without(p.topics, before)
+	if len(added) == 0 {
+		return nil
+	}
+	r.a.deliverer.Add(added, p.config.Kafka.Partitions)
+	if err := r.a.kafka.Add(added); err != nil {
+		return err
+	}
+	if err := r.a.deliverer.Await(ctx, added); err != nil {
+		return err
+	}
+	return r.a.inspection.ofNew(ctx, added, p.config)
+}
+
+// retain ends the watch over all other topics.
+func (a *App) retain(topics []string) {
+	a.kafka.Retain(topics)
+	a.deliverer.Retain(topics)
+}
+
+// apply makes p the running configuration. Nothing in it can fail. Requests
+// that have begun end as they would have.
+func (r *reloader) apply(p *prepared) {
+	a, l := r.a, p.config.Limits
+	a.budget.SetTotal(int64(l.InFlightBytes))
+	a.deliverer.SetLimits(deliverLimits(p.config))
+	a.webhook.SetLimits(int64(l.Body), l.Connections)
+	if a.tls != nil && p.tls != nil {
+		a.tls.Set(p.tls)
+	}
+	a.config.Store(p.config)
+	a.gateway.Swap(p.rules)
+	r.rules = p.rules
+	if p.schemas != nil {
+		a.schemas.replace(p.schemas)
+	}
+	a.retain(p.topics)
+	for _, topic := range p.topics {
+		a.deliverer.SetPin(topic, p.config.Kafka.Partitions[topic])
+	}
+}
+
+// without returns what is in all and not in some.
+func without(all, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
+}
