@@ -17,7 +17,7 @@ import (
 
 // newServeCommand is `cxrelay serve`: the relay itself.
 func newServeCommand() *cobra.Command {
-	var file string
+	var file *configFlag
 	var logging logFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -37,8 +37,9 @@ listener, and within seconds of a change of its files. It is taken over as a
 whole, or refused as a whole with the reasons in the log.`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if file == "" && cmd.Flags().Changed("config") {
-				return usageError("--config is empty: name the file, or leave the flag out")
+			src, err := file.source()
+			if err != nil {
+				return err
 			}
 			log, level, err := logging.logger(cmd)
 			if err != nil {
@@ -48,7 +49,7 @@ whole, or refused as a whole with the reasons in the log.`,
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)
-			source := app.NewSource(config.Source{File: file, Env: os.Environ()})
+			source := app.NewSource(src)
 			cfg, err := useConfig(source, log)
 			if err != nil {
 				return err
@@ -60,7 +61,7 @@ whole, or refused as a whole with the reasons in the log.`,
 			return explainStop(relay.Run(cmd.Context()))
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "YAML configuration `file`; see examples/cxrelay.yaml")
+	file = addConfigFlag(cmd)
 	logging.add(cmd, "info")
 	return cmd
 }
@@ -81,7 +82,7 @@ func useConfig(source *app.Source, log *slog.Logger) (*config.Config, error) {
 	cfg, warnings, err := source.Load()
 	app.LogWarnings(log, warnings)
 	if err != nil {
-		return nil, &exitError{code: exitConfig, err: fmt.Errorf("the configuration cannot be used:\n\n%w", err)}
+		return nil, unusable(err)
 	}
 	return cfg, nil
 }

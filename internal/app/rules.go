@@ -10,7 +10,6 @@ import (
 	"github.com/cxrelay/cxrelay/internal/config"
 	"github.com/cxrelay/cxrelay/internal/gateway"
 	"github.com/cxrelay/cxrelay/internal/route"
-	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
 // newRules makes what decides about events of what is configured, but for the
@@ -23,7 +22,7 @@ func newRules(cfg *config.Config) (gateway.Rules, error) {
 	rules := gateway.Rules{Routes: routes}
 	for i := range cfg.Sources {
 		w := &cfg.Sources[i]
-		verifier, err := signature.NewVerifier(w.Scheme, w.Keys())
+		verifier, err := cfg.Verifier(i)
 		if err != nil {
 			return gateway.Rules{}, fmt.Errorf("source %s: %w", w.Name, err)
 		}
