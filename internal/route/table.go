@@ -103,24 +103,19 @@ func clone(rows []Route) []Route {
 	return rows
 }
 
-// taken returns the first of the earlier rows with r's pattern if together
-// they leave r no source, else -1.
+// taken returns an earlier row with r's pattern if those together leave r no
+// source, else -1: one that does so alone, where there is one.
 func (t *Table) taken(earlier []int, r *Route) int {
-	some := func(source string) bool {
-		return slices.ContainsFunc(earlier, func(i int) bool { return t.rows[i].takes(source) })
-	}
 	for _, i := range earlier {
-		if len(t.rows[i].Sources) == 0 {
+		if t.rows[i].takesAllOf(r) {
 			return i
 		}
 	}
-	if len(r.Sources) == 0 || len(earlier) == 0 {
-		return -1
+	left := func(source string) bool {
+		return !slices.ContainsFunc(earlier, func(i int) bool { return t.rows[i].takes(source) })
 	}
-	for _, source := range r.Sources {
-		if !some(source) {
-			return -1
-		}
+	if len(earlier) == 0 || len(r.Sources) == 0 || slices.ContainsFunc(r.Sources, left) {
+		return -1
 	}
 	return earlier[0]
 }
