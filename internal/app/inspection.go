@@ -158,11 +158,24 @@ func (i *inspection) ofNew(ctx context.Context, topics []string, cfg *config.Con
 	case i.strict && len(bad) > 0:
 		return &StrictError{Findings: bad, Pins: report.Pins(policyOf(cfg))}
 	}
-	i.say(report.Findings)
+	fresh := slices.DeleteFunc(report.Findings, func(f inspect.Finding) bool { return f.Topic == "" }) // the cluster was judged at the start
+	i.say(fresh)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.findings = append(slices.Clip(i.findings), report.Findings...)
+	i.findings = append(i.without(func(f inspect.Finding) bool { return slices.Contains(topics, f.Topic) }), fresh...)
 	return nil
+}
+
+// retain forgets the findings about all other topics.
+func (i *inspection) retain(topics []string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.findings = i.without(func(f inspect.Finding) bool { return f.Topic != "" && !slices.Contains(topics, f.Topic) })
+}
+
+// without returns the findings but some. The caller holds the lock.
+func (i *inspection) without(some func(inspect.Finding) bool) []inspect.Finding {
+	return slices.DeleteFunc(slices.Clone(i.findings), some)
 }
 
 func (i *inspection) release() {

@@ -19,7 +19,7 @@ type verdictOf struct{ accepted, records, duplicates int }
 // and every produce request was acks=all with a producer id.
 func (w *world) judge() verdictOf {
 	w.t.Helper()
-	records, err := w.kafka.ReadAll(w.t.Context(), seedTopics...)
+	records, err := w.kafka.ReadAll(w.t.Context(), w.topics...)
 	if err != nil {
 		w.t.Fatal(err)
 	}

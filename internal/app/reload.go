@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/cxrelay/cxrelay/internal/config"
@@ -24,14 +23,15 @@ type reloader struct {
 	life context.Context // ends when the relay stops
 	end  context.CancelFunc
 
-	busy  sync.Mutex    // held during a reload
-	rules gateway.Rules // the running ones; busy guards them
+	turn  chan struct{} // holds one: who takes it may reload
+	rules gateway.Rules // the running ones; who has the turn reads and writes them
 
 	outcome outcome
 }
 
 func newReloader(a *App, rules gateway.Rules) *reloader {
-	r := &reloader{a: a, rules: rules}
+	r := &reloader{a: a, rules: rules, turn: make(chan struct{}, 1)}
+	r.turn <- struct{}{}
 	r.life, r.end = context.WithCancel(context.Background())
 	r.outcome.began(a)
 	return r
@@ -40,16 +40,16 @@ func newReloader(a *App, rules gateway.Rules) *reloader {
 // stop gives up a reload that is under way; none comes after it.
 func (r *reloader) stop() {
 	r.end()
-	r.busy.Lock()
-	defer r.busy.Unlock()
+	<-r.turn
+	r.turn <- struct{}{} // who comes now sees that life has ended
 }
 
 // reload loads the configuration again and takes it over. It returns what
 // changed and what to know about it, or a *ReloadError; then everything is as
 // it was.
 func (r *reloader) reload(trigger string) (*reloaded, error) {
-	r.busy.Lock()
-	defer r.busy.Unlock()
+	<-r.turn
+	defer func() { r.turn <- struct{}{} }()
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(r.life, reloadTimeout)
 	defer cancel()
@@ -202,6 +202,7 @@ func (r *reloader) addTopics(ctx context.Context, before []string, p *prepared) 
 func (a *App) retain(topics []string) {
 	a.kafka.Retain(topics)
 	a.deliverer.Retain(topics)
+	a.inspection.retain(topics)
 }
 
 // apply makes p the running configuration. Nothing in it can fail. Requests

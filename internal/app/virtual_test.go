@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,6 +47,12 @@ type world struct {
 	client   *http.Client
 	journal  journal
 	stop     func() error
+
+	files  *files         // what the configuration is read from, where it can be reloaded
+	hangup chan os.Signal // SIGHUP
+	secret atomic.Value   // string: what senders sign with; testSecret
+	scheme string         // of the webhook URL; http
+	topics []string       // that the judge reads
 }
 
 // logBuffer is a log that many goroutines write.
@@ -119,7 +127,9 @@ type worldOptions struct {
 	away      bool   // brokers refuse at the start
 	file      string // a configuration file; "" for none
 	registry  http.HandlerFunc
-	padding   int64 // of the registry's answers
+	padding   int64  // of the registry's answers
+	files     *files // with relay.yaml: the configuration can be reloaded
+	env       []string
 }
 
 func newWorld(t *testing.T, o worldOptions) *world {
@@ -137,7 +147,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	if o.away {
 		cluster.Cut()
 	}
-	w := &world{t: t, kafka: cluster, log: &logBuffer{}, registry: &registry{version: 1, schema: devkit.DevSchema, handle: o.registry, padding: o.padding}}
+	w := &world{t: t, kafka: cluster, log: &logBuffer{}, scheme: "http", topics: o.topics, hangup: make(chan os.Signal, 1), files: o.files, registry: &registry{version: 1, schema: devkit.DevSchema, handle: o.registry, padding: o.padding}}
 	overrides := map[string]string{
 		"listen.address": "127.0.0.1:8080", "admin.address": "127.0.0.1:9640", "instance": "test",
 		"kafka.brokers": strings.Join(cluster.Brokers, ","), "schema.registry.urls": "http://registry.test",
@@ -145,17 +155,22 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	for k, v := range o.overrides {
 		overrides[k] = v
 	}
-	source := config.Source{Env: []string{"CXONE_WEBHOOK_SECRET=" + testSecret}, Overrides: overrides}
+	w.secret.Store(testSecret)
+	from := config.Source{Env: append(o.env, "CXONE_WEBHOOK_SECRET="+testSecret), Overrides: overrides}
 	if o.file != "" {
-		source.Data = []byte(o.file)
+		from.Data = []byte(o.file)
 	}
-	cfg, _, err := config.Load(source)
+	if o.files != nil {
+		from.File, from.ReadFile = "relay.yaml", o.files.read
+	}
+	source := app.NewSource(from)
+	cfg, _, err := source.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
 	front := &kfake.VirtualNetwork{}
 	w.app, err = app.New(app.Options{
-		Config: cfg, Build: app.Build{Version: "test"}, PoisonBodies: true, Level: new(slog.LevelVar),
+		Config: cfg, Source: source, Hangup: w.hangup, Build: app.Build{Version: "test"}, PoisonBodies: true, Level: new(slog.LevelVar),
 		Log:     slog.New(slog.NewJSONHandler(w.log, nil)),
 		Network: app.Network{Listen: front.Listen, DialKafka: cluster.Dial, Registry: w.registry},
 	})
@@ -215,6 +230,8 @@ type sent struct {
 	body               string
 	statuses           []int
 	reasons            []string
+
+	path, secret string // "": /cxone/webhook, and the world's secret
 }
 
 func (s *sent) accepted() bool { return len(s.statuses) > 0 && s.statuses[len(s.statuses)-1] == 200 }
@@ -242,12 +259,19 @@ func event(kind, contact string, n int) *sent {
 // post sends an event once and returns status and reason.
 func (w *world) post(s *sent) (int, string) {
 	scheme, _ := signature.Preset("cxone")
-	fields, err := signature.Sign(scheme, signature.Secret{ID: "a", Value: []byte(testSecret)}, []byte(s.body), time.Now(), "")
+	secret, path := s.secret, s.path
+	if secret == "" {
+		secret, _ = w.secret.Load().(string)
+	}
+	if path == "" {
+		path = "/cxone/webhook"
+	}
+	fields, err := signature.Sign(scheme, signature.Secret{ID: "a", Value: []byte(secret)}, []byte(s.body), time.Now(), "")
 	if err != nil {
 		w.t.Error(err)
 		return 0, ""
 	}
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, "http://127.0.0.1:8080/cxone/webhook", strings.NewReader(s.body))
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.scheme+"://127.0.0.1:8080"+path, strings.NewReader(s.body))
 	if err != nil {
 		w.t.Error(err)
 		return 0, ""
