@@ -185,7 +185,7 @@ func (r *reservation) release() { _ = syscall.Close(r.fd) }
 func storyCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	commands := map[string]func(*testscript.TestScript, []string){
 		"kafka": cmdKafka, "createtopic": cmdCreateTopic, "registry": cmdRegistry, "reserve": cmdReserve,
-		"signal": cmdSignal, "waitline": cmdWaitLine, "waithttp": cmdWaitHTTP,
+		"signal": cmdSignal, "waitline": cmdWaitLine, "waithttp": cmdWaitHTTP, "post": cmdPost,
 	}
 	all := make(map[string]func(*testscript.TestScript, bool, []string), len(commands))
 	for name, run := range commands {
@@ -255,11 +255,11 @@ func cmdRegistry(ts *testscript.TestScript, args []string) {
 	ts.Setenv("SCHEMA_REGISTRY_URL", registry.URL())
 }
 
-// signal NAME TERM|INT: sends a signal to what bg has started under NAME.
+// signal NAME TERM|INT|HUP: sends a signal to what bg has started under NAME.
 func cmdSignal(ts *testscript.TestScript, args []string) {
-	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt}
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "HUP": syscall.SIGHUP}
 	if len(args) != 2 || signals[args[1]] == nil {
-		ts.Fatalf("usage: signal NAME TERM|INT")
+		ts.Fatalf("usage: signal NAME TERM|INT|HUP")
 	}
 	for _, cmd := range ts.BackgroundCmds() {
 		if len(cmd.Args) > 1 && cmd.Args[1] == args[0] {
@@ -309,6 +309,19 @@ func cmdWaitHTTP(ts *testscript.TestScript, args []string) {
 	setGroups(ts, args[3:], match)
 }
 
+// post URL STATUS REGEXP: a POST of nothing is answered so, with a body that
+// matches.
+func cmdPost(ts *testscript.TestScript, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: post URL STATUS REGEXP")
+	}
+	status, body, err := ask(http.MethodPost, args[0])
+	ts.Check(err)
+	if strconv.Itoa(status) != args[1] || !compile(ts, args[2]).MatchString(body) {
+		ts.Fatalf("%s: want %s and %s, the answer is: %d %s", args[0], args[1], args[2], status, body)
+	}
+}
+
 func compile(ts *testscript.TestScript, expr string) *regexp.Regexp {
 	re, err := regexp.Compile("(?m)" + expr)
 	ts.Check(err)
@@ -339,10 +352,12 @@ func eventually(try func() bool) bool {
 	return true
 }
 
-func get(url string) (status int, body string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+func get(url string) (status int, body string, err error) { return ask(http.MethodGet, url) }
+
+func ask(method, url string) (status int, body string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
 		return 0, "", err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -116,7 +115,7 @@ func (o *outcome) note(a *App, trigger string, done *reloaded, err error, took t
 	}
 	o.attempts.WithLabelValues("ok").Inc()
 	o.said = ""
-	o.state.Successful, o.state.Loaded, o.state.Changed, o.state.Problems = true, now, slices.Concat([]string{}, done.changed), nil
+	o.state.Successful, o.state.Loaded, o.state.Changed, o.state.Problems = true, now, append([]string{}, done.changed...), nil
 	o.hash = a.opts.Source.hash()
 	LogWarnings(a.log, done.problems)
 	for _, w := range done.warnings {
@@ -162,7 +161,7 @@ func (r *reloader) answer() admin.Reloaded {
 	done, err := r.reload(byRequest)
 	var refused *ReloadError
 	if !errors.As(err, &refused) {
-		out := admin.Reloaded{Status: http.StatusOK, Changed: slices.Concat([]string{}, done.changed), Warnings: slices.Concat([]string{}, done.warnings)}
+		out := admin.Reloaded{Status: http.StatusOK, Changed: append([]string{}, done.changed...), Warnings: append([]string{}, done.warnings...)}
 		for _, p := range done.problems {
 			out.Warnings = append(out.Warnings, p.String())
 		}
