@@ -30,12 +30,8 @@ type CacheOptions struct {
 	// RefreshEvery is the mean time between refreshes of one subject; each
 	// wait is drawn anew within ±20 %, so that relays do not fall in step.
 	RefreshEvery time.Duration
-	// Previous is a cache that this one is to replace: it hands on the schemas
-	// of the subjects that both have, and its place in the metrics when the
-	// new one runs. Registerer is not used then. May be nil.
-	Previous   *Cache
-	Log        *slog.Logger          // nil: silent
-	Registerer prometheus.Registerer // nil: no metrics
+	Log          *slog.Logger          // nil: silent
+	Registerer   prometheus.Registerer // nil: no metrics
 	// Rand gives the jitter, in [0,1), and must be safe for concurrent use;
 	// nil for math/rand/v2.
 	Rand func() float64
@@ -46,7 +42,6 @@ type CacheOptions struct {
 type Cache struct {
 	entries map[string]*entry // never changes
 	order   []*entry          // as configured
-	book    *book
 	running atomic.Bool
 
 	mu      sync.Mutex
@@ -63,9 +58,6 @@ func NewCache(o CacheOptions) (*Cache, error) {
 		entries: make(map[string]*entry, len(o.Subjects)),
 		changed: make(chan struct{}),
 	}
-	if err := c.openBook(&o); err != nil {
-		return nil, fmt.Errorf("schema cache: %w", err)
-	}
 	for _, subject := range o.Subjects {
 		if err := checkSubject(subject); err != nil {
 			return nil, fmt.Errorf("schema cache: %w", err)
@@ -74,32 +66,13 @@ func NewCache(o CacheOptions) (*Cache, error) {
 			continue
 		}
 		e := newEntry(subject, &o, c.signal)
-		e.counts = c.book.counters(subject)
-		if o.Previous != nil && o.Previous.entries[subject] != nil {
-			e.state.Store(o.Previous.entries[subject].state.Load())
-		}
 		c.entries[subject] = e
 		c.order = append(c.order, e)
 	}
-	if o.Previous == nil {
-		c.book.current.Store(c)
+	if err := c.register(o.Registerer); err != nil {
+		return nil, fmt.Errorf("schema cache: %w", err)
 	}
 	return c, nil
-}
-
-// Load asks once for each subject that has no usable schema yet, and returns
-// why the first of them has none afterwards. It is for a cache that does not
-// run yet.
-func (c *Cache) Load(ctx context.Context, subjects []string) error {
-	for _, subject := range subjects {
-		if e := c.entries[subject]; e != nil && e.state.Load().schema == nil {
-			e.refresh(ctx)
-		}
-		if _, err := c.Lookup(subject); err != nil {
-			return errors.Join(err, ctx.Err())
-		}
-	}
-	return nil
 }
 
 func (o *CacheOptions) applyDefaults() {
@@ -123,7 +96,6 @@ func (c *Cache) Run(ctx context.Context) error {
 		return errors.New("schema cache: already running")
 	}
 	defer c.running.Store(false)
-	c.book.current.Store(c)
 	var all sync.WaitGroup
 	for _, e := range c.order {
 		all.Go(func() { e.run(ctx) })

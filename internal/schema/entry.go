@@ -71,6 +71,7 @@ func newEntry(subject string, o *CacheOptions, signal func()) *entry {
 		opts:    o,
 		log:     o.Log.With("subject", subject),
 		signal:  signal,
+		counts:  newRefreshCounters(subject),
 	}
 	e.state.Store(&state{unavailable: &unavailableError{subject, "not loaded yet"}})
 	return e
