@@ -53,7 +53,8 @@ type Options struct {
 	Level    Level
 	Status   func() any      // marshalled as JSON for /api/v1/status
 	Reload   func() Reloaded // loads the configuration again
-	Token    func() []byte   // opens everything off loopback, as of now; empty: nothing does
+	Schemas  Schemas
+	Token    func() []byte // opens everything off loopback, as of now; empty: nothing does
 	Log      *slog.Logger
 }
 
@@ -81,6 +82,7 @@ func New(o Options) *Server {
 	mux.Handle("PUT /-/log-level", guarded(s.setLevel))
 	mux.Handle("POST /-/reload", guarded(s.reload))
 	mux.Handle("GET /api/v1/status", guarded(s.status))
+	mux.Handle("GET /api/v1/schemas", guarded(s.schemas))
 	mux.Handle("GET /debug/pprof/", guarded(pprof.Index))
 	mux.Handle("GET /debug/pprof/cmdline", guarded(pprof.Cmdline))
 	mux.Handle("GET /debug/pprof/profile", guarded(pprof.Profile))

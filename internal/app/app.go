@@ -181,7 +181,7 @@ func New(o Options) (_ *App, err error) {
 	}
 	a.admin = admin.New(admin.Options{
 		Listener: adminListener, Metrics: exposed, Health: a.ready, Level: o.Level,
-		Status: func() any { return a.status() }, Reload: a.reloader.answer, Token: a.adminToken, Log: o.Log,
+		Status: func() any { return a.status() }, Schemas: a.listSchemas, Reload: a.reloader.answer, Token: a.adminToken, Log: o.Log,
 	})
 	return a, nil
 }
@@ -263,10 +263,6 @@ func (a *App) adminToken() []byte { return a.config.Load().Admin.Token.Bytes() }
 
 func topicsOf(rows []route.Route) []string {
 	return distinct(rows, func(r route.Route) string { return r.Topic })
-}
-
-func subjectsOf(rows []route.Route) []string {
-	return distinct(rows, func(r route.Route) string { return r.Subject })
 }
 
 // distinct returns the non-empty values of the delivering rows, in order.

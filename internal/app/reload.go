@@ -133,7 +133,7 @@ func (r *reloader) prepare(ctx context.Context, was, is *config.Config, changed 
 		return nil, err
 	}
 	p.rules.Schemas = r.a.schemas.cache()
-	if touches(changed, "schema") || !slices.Equal(subjectsOf(was.Routes), subjectsOf(is.Routes)) {
+	if touches(changed, "schema") || !slices.Equal(pinsOf(was.Routes), pinsOf(is.Routes)) {
 		if p.schemas, err = r.newSchemas(ctx, was, is, touches(changed, "schema.registry")); err != nil {
 			return nil, err
 		}
@@ -167,10 +167,10 @@ func (r *reloader) newSchemas(ctx context.Context, was, is *config.Config, elsew
 		return nil, err
 	}
 	set := &schemaSet{client, cache}
-	before, now := subjectsOf(was.Routes), subjectsOf(is.Routes)
+	before, now := pinsOf(was.Routes), pinsOf(is.Routes)
 	err = cache.Load(ctx, without(now, before))
-	if err == nil && elsewhere && client != nil && len(now) > 0 {
-		if _, err = client.Latest(ctx, now[0]); err != nil {
+	if err == nil && elsewhere && client != nil && is.Schema.Mode == config.Local && len(now) > 0 {
+		if _, err = client.Latest(ctx, now[0].Subject); err != nil {
 			err = fmt.Errorf("schema registry: %w", err)
 		}
 	}
@@ -228,6 +228,6 @@ func (r *reloader) apply(p *prepared) {
 }
 
 // without returns what is in all and not in some.
-func without(all, some []string) []string {
-	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
+func without[T comparable](all, some []T) []T {
+	return slices.DeleteFunc(slices.Clone(all), func(v T) bool { return slices.Contains(some, v) })
 }

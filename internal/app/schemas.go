@@ -1,89 +1,90 @@
 package app
 
 import (
-	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/cxrelay/cxrelay/internal/config"
+	"github.com/cxrelay/cxrelay/internal/route"
 	"github.com/cxrelay/cxrelay/internal/schema"
 )
 
-// newSchemas builds the registry's client and the schema cache. previous is
-// the cache that the new one is to replace; may be nil. Nothing is contacted
-// before the cache runs.
+// newSchemas builds what schema.mode asks for. The client is nil where nobody
+// is asked. previous is the cache that the new one is to replace; may be nil.
+// Nothing is contacted before the cache runs.
 func newSchemas(o Options, reg prometheus.Registerer, previous *schema.Cache) (*schema.Client, *schema.Cache, error) {
-	opts := registryOptions(o.Config, o.Build, o.Log)
-	opts.Transport, opts.Registerer = o.Network.Registry, reg
-	client, err := schema.NewClient(opts)
-	if err != nil {
-		return nil, nil, fmt.Errorf("schema registry: %w", err)
+	cfg := o.Config
+	cache := schema.CacheOptions{Pins: pinsOf(cfg.Routes), Previous: previous, Log: o.Log, Registerer: reg}
+	var client *schema.Client
+	if cfg.Schema.Mode != config.Off {
+		opts := registryOptions(cfg, o.Build, o.Log)
+		opts.Transport, opts.Registerer = o.Network.Registry, reg
+		if cfg.Schema.Mode == config.RemoteAPI {
+			opts.Connections = schema.RemoteCalls
+		}
+		var err error
+		if client, err = schema.NewClient(opts); err != nil {
+			return nil, nil, fmt.Errorf("schema registry: %w", err)
+		}
 	}
-	cache, err := schema.NewCache(schema.CacheOptions{
-		Source: client, Subjects: subjectsOf(o.Config.Routes), Compile: engines(),
-		Previous: previous, Log: o.Log, Registerer: reg,
-	})
+	if err := fill(&cache, o, client); err != nil {
+		return nil, nil, err
+	}
+	schemas, err := schema.NewCache(cache)
 	if err != nil {
 		return nil, nil, fmt.Errorf("schema cache: %w", err)
 	}
-	return client, cache, nil
+	return client, schemas, nil
 }
 
-// schemas runs the schema cache in use, and lets it be replaced.
-type schemas struct {
-	now      atomic.Pointer[schemaSet]
-	replaced chan struct{}
-}
-
-// schemaSet is a cache with the client that it asks.
-type schemaSet struct {
-	client *schema.Client
-	cache  *schema.Cache
-}
-
-func newSchemaRunner(first *schemaSet) *schemas {
-	s := &schemas{replaced: make(chan struct{}, 1)}
-	s.now.Store(first)
-	return s
-}
-
-func (s *schemas) cache() *schema.Cache { return s.now.Load().cache }
-
-// replace has another cache run. The one before is ended first.
-func (s *schemas) replace(next *schemaSet) {
-	old := s.now.Swap(next)
-	select {
-	case s.replaced <- struct{}{}:
-	default: // it will be seen already
-	}
-	old.close()
-}
-
-// run runs the cache in use, one after the other, until ctx ends.
-func (s *schemas) run(ctx context.Context) error {
-	for {
-		inner, cancel := context.WithCancel(ctx)
-		done := make(chan error, 1)
-		set := s.now.Load()
-		go func() { done <- set.cache.Run(inner) }()
-		select {
-		case <-s.replaced:
-			cancel()
-			if err := <-done; err != nil {
-				return err
-			}
-		case err := <-done: // ctx has ended
-			cancel()
+// fill sets what depends on the mode.
+func fill(cache *schema.CacheOptions, o Options, client *schema.Client) error {
+	cfg := o.Config.Schema
+	switch cfg.Mode {
+	case config.Off:
+		o.Log.Warn("schema.mode is off: no payload is validated")
+		cache.Fixed = schema.Unchecked()
+	case config.RemoteAPI:
+		judge, err := schema.NewJudge(schema.RemoteOptions{
+			Client: client, Attempts: cfg.Remote.Attempts, Backoff: cfg.Remote.Backoff, Timeout: cfg.Remote.Timeout, Log: o.Log,
+		})
+		if err != nil {
 			return err
 		}
+		cache.Fixed = judge.Fixed()
+	case config.Local:
+		cache.Source, cache.Compile, cache.MaxAge = client, engines(), cfg.MaxAge
+		if cfg.SnapshotDir != "" {
+			cache.Snapshots = schema.NewSnapshots(cfg.SnapshotDir)
+		}
 	}
+	return nil
 }
 
-func (s *schemas) close() { s.now.Load().close() }
-
-func (s *schemaSet) close() {
-	if s.client != nil {
-		s.client.Close()
+// pinsOf returns what the delivering rows validate against, each once.
+func pinsOf(rows []route.Route) []schema.Pin {
+	var all []schema.Pin
+	seen := map[schema.Pin]bool{}
+	for _, r := range rows {
+		if p := (schema.Pin{Subject: r.Subject, Version: r.Version}); !r.Drop && !seen[p] {
+			seen[p] = true
+			all = append(all, p)
+		}
 	}
+	return all
+}
+
+// listSchemas is the body of /api/v1/schemas: all of them without their texts,
+// or those of one subject with them. ok is false for an unknown subject.
+func (a *App) listSchemas(subject string) (body any, ok bool) {
+	list := schema.Listing{Mode: a.config.Load().Schema.Mode.String(), Schemas: []schema.Entry{}}
+	if subject != "" {
+		list.Schemas = a.schemas.cache().Entries(subject)
+		return list, len(list.Schemas) > 0
+	}
+	for _, s := range a.schemas.cache().Subjects() {
+		list.Schemas = append(list.Schemas, schema.Entry{Status: s})
+	}
+	return list, true
 }

@@ -25,6 +25,7 @@ type status struct {
 	Events    eventStatus     `json:"events"`
 	Records   recordStatus    `json:"records"`
 	Kafka     kafkaStatus     `json:"kafka"`
+	Schemas   string          `json:"schemaMode"`
 	Subjects  []schema.Status `json:"subjects"`
 	BodyBytes int64           `json:"bodyBytesInFlight"`
 	Reload    reloadStatus    `json:"reload"`
@@ -93,6 +94,7 @@ func (a *App) status() status {
 		Events:   eventStatus{Received: books.Received, InFlight: books.InFlight, Answers: map[string]uint64{}},
 		Records:  recordStatus{Produced: books.Produced, Acked: books.Acked, Failed: books.Failed, Pending: books.Pending, LateAcks: books.LateAcks},
 		Kafka:    kafkaStatus{Brokers: a.config.Load().Kafka.Brokers, LastContact: a.kafka.Contact(), Security: a.config.Load().Kafka.Security(), Problems: problemsOf(a.kafka.Problems()), Findings: findingsOf(a.inspection.found())},
+		Schemas:  a.config.Load().Schema.Mode.String(),
 		Subjects: a.schemas.cache().Subjects(), BodyBytes: a.budget.Used(), Reload: a.reloader.outcome.status(),
 	}
 	for _, row := range books.Events {
@@ -149,7 +151,7 @@ func (a *App) registerOwn() error {
 		gauge("cxrelay_oldest_unacked_limit_seconds", "Bound on cxrelay_oldest_unacked_seconds, per partition (limits.oldest_unacked).", nil, func() float64 { return a.limits().OldestUnacked.Seconds() }),
 		gauge("cxrelay_ready", "1 while /-/ready answers 200, else 0.", nil, func() float64 { return up(a.ready.Readiness().Ready) }),
 		gauge(depName, depHelp, prometheus.Labels{"dependency": "kafka"}, func() float64 { return up(a.ready.kafkaUp()) }),
-		gauge(depName, depHelp, prometheus.Labels{"dependency": "schema_registry"}, func() float64 { return up(a.registryUp()) }),
+		gauge(depName, depHelp, prometheus.Labels{"dependency": "schema_registry"}, func() float64 { return up(a.schemas.cache().Answered()) }),
 	) {
 		if err := a.metrics.Register(c); err != nil {
 			return err
@@ -159,16 +161,6 @@ func (a *App) registerOwn() error {
 }
 
 func (a *App) limits() config.Limits { return a.config.Load().Limits }
-
-// registryUp tells whether the last look at every subject got an answer.
-func (a *App) registryUp() bool {
-	for _, s := range a.schemas.cache().Subjects() {
-		if s.LastError != "" || s.LastSuccess.IsZero() {
-			return false
-		}
-	}
-	return true
-}
 
 func (r *readiness) kafkaUp() bool {
 	r.mu.Lock()
