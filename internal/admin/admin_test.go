@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cxrelay/cxrelay/internal/admin"
@@ -23,19 +24,26 @@ func (elsewhere) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1
 
 func start(t *testing.T, wrap func(net.Listener) net.Listener, h admin.Health) (base string, level *slog.LevelVar) {
 	t.Helper()
+	return startWith(t, wrap, h, func(*admin.Options) {})
+}
+
+func startWith(t *testing.T, wrap func(net.Listener) net.Listener, h admin.Health, change func(*admin.Options)) (base string, level *slog.LevelVar) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	base = "http://" + l.Addr().String()
 	level = new(slog.LevelVar)
-	s := admin.New(admin.Options{
+	o := admin.Options{
 		Listener: wrap(l),
 		Metrics:  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metric 1\n") }),
 		Health:   h, Level: level, Log: slog.New(slog.DiscardHandler),
 		Status: func() any { return map[string]int{"answer": 42} },
 		Reload: func() admin.Reloaded { return admin.Reloaded{Status: 200} }, Token: func() []byte { return nil },
-	})
+	}
+	change(&o)
+	s := admin.New(o)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -143,5 +151,82 @@ func TestReach(t *testing.T) {
 	}
 	if code, _ := do(t, "PUT", local+"/-/log-level", `{"level":"debug"}`, func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") }); code != 403 {
 		t.Errorf("other origin: %d", code)
+	}
+}
+
+// TestToken: off loopback, who shows the token as of now gets everything; who
+// does not, what needs none. On loopback it changes nothing.
+func TestToken(t *testing.T) {
+	var token atomic.Value
+	token.Store("first")
+	with := func(o *admin.Options) {
+		o.Token = func() []byte { return []byte(token.Load().(string)) }
+	}
+	far, _ := startWith(t, func(l net.Listener) net.Listener { return elsewhere{l} }, health{Ready: true}, with)
+	local, _ := startWith(t, same, health{Ready: true}, with)
+	show := func(value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("Authorization", value) }
+	}
+	for value, want := range map[string]int{
+		"Bearer first": 200, "bearer first": 200,
+		"": 401, "Bearer": 401, "Bearer ": 401, "Bearer firs": 401, "Bearer first x": 401, "Basic first": 401, "first": 401,
+	} {
+		if code, _ := do(t, "GET", far+"/api/v1/status", "", show(value)); code != want {
+			t.Errorf("%q: %d, want %d", value, code, want)
+		}
+	}
+	if code, _ := do(t, "POST", far+"/-/reload", "", nil); code != 401 {
+		t.Errorf("a reload without the token: %d", code)
+	}
+	for _, path := range []string{"/metrics", "/-/healthy", "/-/ready"} {
+		if code, _ := do(t, "GET", far+path, "", nil); code != 200 {
+			t.Errorf("%s without the token: %d", path, code)
+		}
+	}
+	if code, _ := do(t, "GET", local+"/api/v1/status", "", nil); code != 200 {
+		t.Errorf("on loopback: %d", code)
+	}
+	token.Store("second")
+	if code, _ := do(t, "GET", far+"/api/v1/status", "", show("Bearer first")); code != 401 {
+		t.Errorf("the token of before: %d", code)
+	}
+	token.Store("")
+	if code, _ := do(t, "GET", far+"/api/v1/status", "", show("Bearer ")); code != 403 {
+		t.Errorf("without a token: %d", code)
+	}
+}
+
+// TestReload: a POST alone reloads; what is wrong comes as problem details.
+func TestReload(t *testing.T) {
+	var next admin.Reloaded
+	calls := 0
+	base, _ := startWith(t, same, health{}, func(o *admin.Options) {
+		o.Reload = func() admin.Reloaded { calls++; return next }
+	})
+	for _, method := range []string{"GET", "PUT", "DELETE"} {
+		if code, _ := do(t, method, base+"/-/reload", "", nil); code != 405 {
+			t.Errorf("%s: %d", method, code)
+		}
+	}
+	if code, _ := do(t, "POST", base+"/-/reload", "", func(r *http.Request) { r.Host = "evil.example" }); code != 403 {
+		t.Errorf("foreign Host: %d", code)
+	}
+	if code, _ := do(t, "POST", base+"/-/reload", "", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }); code != 403 {
+		t.Errorf("from another site: %d", code)
+	}
+	if calls != 0 {
+		t.Fatalf("%d reloads", calls)
+	}
+	for _, c := range []struct {
+		answer admin.Reloaded
+		want   string
+	}{
+		{admin.Reloaded{Status: 200, Changed: []string{"routes[1]"}, Warnings: []string{}}, `{"changed":["routes[1]"],"warnings":[]}` + "\n"},
+		{admin.Reloaded{Status: 422, Title: "faults", Problems: []string{"a", "b"}}, `{"errors":["a","b"],"status":422,"title":"faults","type":"about:blank"}` + "\n"},
+	} {
+		next = c.answer
+		if code, body := do(t, "POST", base+"/-/reload", "", nil); code != c.answer.Status || body != c.want {
+			t.Errorf("%d %s, want %s", code, body, c.want)
+		}
 	}
 }

@@ -21,7 +21,7 @@ func listing(t *testing.T, wrap func(net.Listener) net.Listener) (base string) {
 	}
 	s := admin.New(admin.Options{
 		Listener: wrap(l), Metrics: http.NotFoundHandler(), Health: health{}, Level: new(slog.LevelVar),
-		Log: slog.New(slog.DiscardHandler), Status: func() any { return nil },
+		Log: slog.New(slog.DiscardHandler), Status: func() any { return nil }, Token: func() []byte { return nil },
 		Schemas: func(subject string) (any, bool) {
 			return map[string]string{"asked": subject}, subject == "" || subject == "a/b c"
 		},

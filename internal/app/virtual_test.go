@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -147,7 +148,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	if o.away {
 		cluster.Cut()
 	}
-	w := &world{t: t, kafka: cluster, log: &logBuffer{}, scheme: "http", topics: o.topics, hangup: make(chan os.Signal, 1), files: o.files, registry: &registry{version: 1, schema: devkit.DevSchema, handle: o.registry, padding: o.padding}}
+	w := &world{t: t, kafka: cluster, log: &logBuffer{}, scheme: "http", topics: union(seedTopics, o.topics), hangup: make(chan os.Signal, 1), files: o.files, registry: &registry{version: 1, schema: devkit.DevSchema, handle: o.registry, padding: o.padding}}
 	overrides := map[string]string{
 		"listen.address": "127.0.0.1:8080", "admin.address": "127.0.0.1:9640", "instance": "test",
 		"kafka.brokers": strings.Join(cluster.Brokers, ","), "schema.registry.urls": "http://registry.test",
@@ -198,6 +199,11 @@ func newWorld(t *testing.T, o worldOptions) *world {
 		}
 	})
 	return w
+}
+
+// union returns what is in either list, once.
+func union(a, b []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(a, b))))
 }
 
 // end stops the relay; every test ends with it.

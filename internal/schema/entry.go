@@ -65,7 +65,7 @@ func newEntry(pin Pin, c *Cache) *entry {
 		log:    c.opts.Log.With("subject", pin.Subject),
 		signal: c.signal,
 		book:   c.book,
-		counts: new(refreshCounts),
+		counts: c.book.of(pin),
 	}
 	if pin.Version > 0 {
 		e.log = e.log.With("pinned", pin.Version)
@@ -80,7 +80,6 @@ func newEntry(pin Pin, c *Cache) *entry {
 
 // inherit takes over what a previous cache knows of the pin.
 func (e *entry) inherit(old *entry) {
-	e.counts = old.counts
 	was := old.state.Load()
 	if e.opts.Fixed != nil || old.opts.Fixed != nil {
 		return

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,6 +60,9 @@ type book struct {
 	current        atomic.Pointer[Cache]
 	saved, unsaved atomic.Uint64 // snapshots
 
+	mu     sync.Mutex
+	counts map[Pin]*refreshCounts // of every pin that ever was: counters never go back
+
 	version, age, usable, refreshes, snapshots *prometheus.Desc
 }
 
@@ -72,6 +76,7 @@ func (c *Cache) openBook() error {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	c.book = &book{
+		counts:  map[Pin]*refreshCounts{},
 		version: desc("cxrelay_schema_version", "Version of the last good schema, 0 while there is none.", "subject", "pin"),
 		age: desc("cxrelay_schema_age_seconds",
 			"Time since the registry last confirmed the last good schema, also before this start; 0 while there is none, and for a pinned version that was confirmed: it never changes.", "subject", "pin"),
@@ -114,12 +119,26 @@ func (b *book) Collect(ch chan<- prometheus.Metric) {
 		gauge(b.version, float64(now.def.Version))
 		gauge(b.age, now.age(e.pin))
 		gauge(b.usable, usable)
-		count := func(result string, n *atomic.Uint64) {
-			ch <- prometheus.MustNewConstMetric(b.refreshes, prometheus.CounterValue, float64(n.Load()), e.pin.Subject, e.pin.label(), result)
-		}
-		count("unchanged", &e.counts.unchanged)
-		count("changed", &e.counts.changed)
-		count("error", &e.counts.failed)
-		count("rejected", &e.counts.rejected)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for pin, counts := range b.counts {
+		count := func(result string, n *atomic.Uint64) {
+			ch <- prometheus.MustNewConstMetric(b.refreshes, prometheus.CounterValue, float64(n.Load()), pin.Subject, pin.label(), result)
+		}
+		count("unchanged", &counts.unchanged)
+		count("changed", &counts.changed)
+		count("error", &counts.failed)
+		count("rejected", &counts.rejected)
+	}
+}
+
+// of returns the counts of a pin, those that it had before if it was there.
+func (b *book) of(pin Pin) *refreshCounts {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.counts[pin] == nil {
+		b.counts[pin] = new(refreshCounts)
+	}
+	return b.counts[pin]
 }

@@ -194,7 +194,7 @@ func TestPrevious(t *testing.T) {
 		if got := value(t, reg, `cxrelay_schema_refreshes_total{pin="latest",result="unchanged",subject="s"}`); got != looks {
 			t.Errorf("%s looks, %s before", got, looks)
 		}
-		if strings.Contains(exposition(t, reg), `subject="old"`) || value(t, reg, `cxrelay_schema_usable{pin="latest",subject="new"}`) != "0" {
+		if strings.Contains(exposition(t, reg), `cxrelay_schema_usable{pin="latest",subject="old"}`) || !strings.Contains(exposition(t, reg), `cxrelay_schema_refreshes_total{pin="latest",result="changed",subject="old"} 1`) || value(t, reg, `cxrelay_schema_usable{pin="latest",subject="new"}`) != "0" {
 			t.Errorf("metrics:\n%s", exposition(t, reg))
 		}
 		pass(16 * time.Minute)
