@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/cxrelay/cxrelay/internal/route"
@@ -34,31 +33,6 @@ func (ld *loader) checkInstance() {
 		ld.fault("instance", "a name has 1 to 128 characters of a-z, A-Z, 0-9, dot, underscore, colon and minus: it goes into every record",
 			"leave it empty for the host name")
 	}
-}
-
-func (ld *loader) checkListeners() {
-	listen, admin := ld.cfg.Listen.Address, ld.cfg.Admin.Address
-	ld.checkAddress("listen.address", listen)
-	ld.checkAddress("admin.address", admin)
-	if _, port, _ := net.SplitHostPort(listen); listen == admin && port != "0" {
-		path, other := "admin.address", "listen.address"
-		if !ld.given(path) {
-			path, other = other, path
-		}
-		ld.fault(path, "is "+other+" too", "give each listener a port of its own")
-	}
-}
-
-func (ld *loader) checkAddress(path, address string) {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil || !isPort(port, 0) {
-		ld.fault(path, ld.quote(path, address)+" is no address (examples: :8080, 127.0.0.1:8080, [::1]:8080)", "")
-	}
-}
-
-func isPort(s string, lowest uint64) bool {
-	n, err := strconv.ParseUint(s, 10, 16)
-	return err == nil && n >= lowest
 }
 
 func (ld *loader) checkRoutes() {

@@ -185,6 +185,9 @@ func (ld *loader) loadSecrets() {
 	ld.loadSecret(registry+".password", registry+".password_file", &r.Password, &r.PasswordFile, false)
 	ld.loadSecret(registry+".token", registry+".token_file", &r.Token, &r.TokenFile, false)
 	ld.loadKafkaSecrets()
+	if ld.given("admin.token_file") && ld.cfg.Admin.TokenFile != "" {
+		ld.loadSecretFile("admin.token_file", &ld.cfg.Admin.Token, &ld.cfg.Admin.TokenFile)
+	}
 }
 
 // loadSecret settles one secret that may be given as text or as a file. The

@@ -28,6 +28,8 @@ type Config struct {
 	Kafka    Kafka
 	Limits   Limits
 	Shutdown Shutdown
+
+	read reading // where all this was read
 }
 
 // Listen is the webhook listener.
@@ -63,6 +65,7 @@ type Webhook struct {
 	Name      string // metric label and record header
 	Path      string // matched exactly
 	Deadline  time.Duration
+	Preset    string // the name that Scheme started from, or empty
 	Scheme    signature.Scheme
 	Secrets   []NamedSecret // at least one
 	Event     event.Paths
@@ -186,7 +189,7 @@ func newWebhook() Webhook { return Webhook{Path: "/cxone/webhook", Deadline: 2 *
 // comes from the environment.
 func builtinSource() Webhook {
 	w := newWebhook()
-	w.Name = "cxone"
+	w.Name, w.Preset = "cxone", "cxone"
 	w.Scheme, _ = signature.Preset("cxone")
 	return w
 }

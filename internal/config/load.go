@@ -51,6 +51,7 @@ func Load(src Source) (*Config, []Problem, error) {
 	if len(ld.faults) > 0 {
 		return nil, ld.warnings, &Errors{Problems: ld.faults}
 	}
+	ld.cfg.read = reading{file: ld.src.File, origins: ld.origins}
 	return ld.cfg, ld.warnings, nil
 }
 
@@ -225,18 +226,6 @@ func (ld *loader) assignList(path string, n *list, value string, o origin) {
 		if err := s.set(strings.TrimSpace(item)); err != nil {
 			ld.fault(el, err.Error(), "")
 		}
-	}
-}
-
-// walkLeaves visits every node that is no object, outside lists.
-func walkLeaves(path string, o object, visit func(path string, n node)) {
-	for _, k := range o {
-		p := member(path, k.name)
-		if inner, ok := k.node.(object); ok {
-			walkLeaves(p, inner, visit)
-			continue
-		}
-		visit(p, k.node)
 	}
 }
 
