@@ -54,7 +54,7 @@ func (ld *loader) checkListenTLS() {
 func (ld *loader) checkAdmin() {
 	a := &ld.cfg.Admin
 	host, _, err := net.SplitHostPort(a.Address)
-	if err != nil || isLoopback(host) || !a.Token.Empty() || ld.anyFault("admin") {
+	if err != nil || isLoopback(host) || !a.Token.Empty() || ld.faulty["admin"] || ld.faulty["admin.token_file"] {
 		return
 	}
 	ld.warn("admin.address", "is not on loopback, and there is no admin.token_file: only /metrics and /-/healthy, /-/ready answer there",

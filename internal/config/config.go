@@ -9,6 +9,7 @@
 package config
 
 import (
+	"errors"
 	"time"
 
 	"github.com/cxrelay/cxrelay/internal/event"
@@ -67,10 +68,27 @@ type Webhook struct {
 	Deadline  time.Duration
 	Preset    string // the name that Scheme started from, or empty
 	Scheme    signature.Scheme
-	Secrets   []NamedSecret // at least one
+	Secrets   []NamedSecret // at least one; none with PresetNone
 	Event     event.Paths
 	NoContact NoContact
 	Insecure  bool // preset none without client certificates
+}
+
+// PresetNone is the preset of a source that proves nothing.
+const PresetNone = "none"
+
+// Verifier makes the verifier of source i. One that accepts everything is
+// made only for preset none, and only where the source is insecure on purpose
+// or senders show a certificate.
+func (c *Config) Verifier(i int) (*signature.Verifier, error) {
+	w := &c.Sources[i]
+	if w.Preset != PresetNone {
+		return signature.NewVerifier(w.Scheme, w.Keys())
+	}
+	if !w.Insecure && len(c.Listen.TLS.ClientCA) == 0 {
+		return nil, errors.New("preset none needs listen.tls.client_ca_file, or insecure: true")
+	}
+	return signature.Unverified(), nil
 }
 
 // NamedSecret is one key of a source.

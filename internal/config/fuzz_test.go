@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,13 +71,22 @@ func FuzzLoad(f *testing.F) {
 // promises are those in the comments of Config.
 func promises(t *testing.T, c *config.Config) {
 	t.Helper()
-	w := c.Sources[0]
+	for i, w := range c.Sources {
+		verified := len(w.Secrets) > 0 && !w.Secrets[0].Value.Empty() && len(w.Scheme.Validate()) == 0
+		open := w.Preset == config.PresetNone && (w.Insecure || len(c.Listen.TLS.ClientCA) > 0) && len(w.Secrets) == 0
+		switch {
+		case verified == open, len(w.Event.Type) == 0, len(w.Event.Contact) == 0, w.Deadline <= 0, w.Path[0] != '/':
+			t.Fatalf("source %+v", w)
+		case slices.ContainsFunc(c.Sources[:i], func(o config.Webhook) bool { return o.Name == w.Name || o.Path == w.Path }):
+			t.Fatalf("twice %+v", w)
+		}
+		if _, err := c.Verifier(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	registry := len(c.Schema.Registry.URLs) > 0 || c.Schema.Mode == config.Off
 	switch {
-	case len(c.Sources) != 1 || len(w.Secrets) == 0 || w.Secrets[0].Value.Empty(),
-		len(w.Event.Type) == 0, len(w.Event.Contact) == 0, w.Deadline <= 0, w.Path[0] != '/',
-		len(w.Scheme.Validate()) != 0:
-		t.Fatalf("source %+v", w)
-	case len(c.Routes) == 0, len(c.Kafka.Brokers) == 0, len(c.Schema.Registry.URLs) == 0:
+	case len(c.Routes) == 0, len(c.Sources) == 0, len(c.Kafka.Brokers) == 0, !registry:
 		t.Fatalf("%+v", c)
 	case c.Limits.Body <= 0, c.Limits.Body > c.Limits.InFlightBytes/2, c.Limits.InFlightRecords <= 0,
 		c.Limits.Connections <= 0, c.Limits.OldestUnacked <= 0, c.Shutdown.Timeout <= 0, c.Shutdown.Delay < 0:

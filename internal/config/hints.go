@@ -17,6 +17,24 @@ func nearest(name string, known []string) string {
 	return best
 }
 
+// nearestKey also finds the one key that goes on where name ends: token_file
+// for token.
+func nearestKey(name string, siblings []string) string {
+	if near := nearest(name, siblings); near != "" {
+		return near
+	}
+	longer := ""
+	for _, k := range siblings {
+		if strings.HasPrefix(k, name+"_") {
+			if longer != "" {
+				return ""
+			}
+			longer = k
+		}
+	}
+	return longer
+}
+
 // distance is the number of characters to insert, delete or replace to turn a
 // into b (Levenshtein).
 func distance(a, b string) int {
@@ -42,55 +60,29 @@ func distance(a, b string) int {
 	return row[len(to)]
 }
 
-// foreign answers a key of Kafka's Java client or of librdkafka (also written
-// with underscores) with ours, or "".
-func foreign(name string) string {
-	switch strings.ToLower(strings.ReplaceAll(name, "_", ".")) {
-	case "bootstrap.servers", "metadata.broker.list", "seed.brokers":
-		return "Kafka's " + name + " is kafka.brokers here, a list"
-	case "partitioner", "partitioner.class":
-		return "Kafka's " + name + " is kafka.partitioner here: murmur2 or crc32"
-	case "queue.buffering.max.messages":
-		return "Kafka's " + name + " is limits.in_flight_records here"
-	case "queue.buffering.max.kbytes", "buffer.memory":
-		return "Kafka's " + name + " is limits.in_flight_bytes here"
-	case "max.request.size", "message.max.bytes":
-		return "Kafka's " + name + " is limits.body here"
-	case "delivery.timeout.ms", "message.timeout.ms", "request.timeout.ms":
-		return "how long a sender waits for Kafka is sources[].deadline here"
-	case "max.retries", "retries", "message.send.max.retries", "retry.backoff.ms":
-		return "there is nothing to set: the relay retries, and answers at sources[].deadline"
-	case "acks", "request.required.acks", "enable.idempotence", "max.in.flight.requests.per.connection":
-		return "there is nothing to set: records are always written idempotently with acks=all"
-	case "linger.ms", "queue.buffering.max.ms", "batch.size", "compression.type", "compression.codec":
-		return "there is nothing to set: records leave at once, compressed with snappy"
-	case "client.id":
-		return "there is nothing to set; instance names this relay in every record"
-	case "schema.registry.url":
-		return "this is schema.registry.urls here, a list"
-	default:
-		return foreignSecurity(strings.ToLower(name))
-	}
-}
-
-func keyHint(name, near string, siblings []string) string {
-	if near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
-	}
-	if hint := foreign(name); hint != "" {
-		return hint
-	}
-	elsewhere := ""
-	eachName(func(path string, _ bool) {
+// keyHint says what to do about an unknown key of the mapping at path. near is
+// the sibling that it is most likely meant to be, or "".
+func keyHint(path, name string, siblings []string) (near, hint string) {
+	elsewhere, nested := "", ""
+	eachName(func(known string, _ bool) {
 		switch {
-		case path == name && strings.Contains(name, "."):
-			elsewhere = "write it nested: " + strings.ReplaceAll(path, ".", ": {") + ": …" + strings.Repeat("}", strings.Count(path, "."))
-		case elsewhere == "" && strings.HasSuffix("."+path, "."+name):
-			elsewhere = "there is " + path
+		case strings.Contains(name, ".") && (known == name || known == member(path, name)):
+			nested = "write it nested: " + strings.ReplaceAll(name, ".", ": {") + ": …" + strings.Repeat("}", strings.Count(name, "."))
+		case elsewhere == "" && strings.HasSuffix("."+known, "."+name):
+			elsewhere = "there is " + known
 		}
 	})
-	if elsewhere != "" {
-		return elsewhere
+	if nested != "" {
+		return "", nested
 	}
-	return "known here: " + strings.Join(siblings, ", ")
+	if hint := foreign(name); hint != "" {
+		return "", hint
+	}
+	if near := nearestKey(name, siblings); near != "" {
+		return near, fmt.Sprintf("did you mean %q?", near)
+	}
+	if elsewhere != "" {
+		return "", elsewhere
+	}
+	return "", "known here: " + strings.Join(siblings, ", ")
 }

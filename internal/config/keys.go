@@ -17,7 +17,7 @@ func (c *Config) keys() object {
 		{"listen", c.Listen.keys(), "the webhook listener"},
 		{"admin", c.Admin.keys(), "the listener for metrics, health and the admin API"},
 		{"sources", c.sourceList(), "who sends webhooks, and how they are signed; without this key: `/cxone/webhook` with preset `cxone` and the secret of `CXONE_WEBHOOK_SECRET`"},
-		{"routes", listOf(&c.Routes, func() route.Route { return route.Route{} }, routeKeys), "which type of event goes to which topic: the type itself beats a glob, of several globs the first wins; without this key: the four types of a CXone Data Action"},
+		{"routes", c.routeList(), "which type of event goes to which topic: the type itself beats a glob, of several globs the first wins; without this key: the four types of a CXone Data Action"},
 		{"schema", c.Schema.keys(), "how payloads are validated"},
 		{"kafka", c.Kafka.keys(), "the cluster"},
 		{"limits", c.Limits.keys(), "bounds of the whole relay"},
@@ -84,7 +84,7 @@ func (w *Webhook) signatureKeys() node {
 	return object{
 		{"preset", presetOf(w), "a scheme that is known by name; the keys below change it, or describe one whole"},
 		{"header", plain(&s.Header), "that carries the signature, or the token"},
-		{"algorithm", algorithmOf(s), "`static`: the header carries the secret itself"},
+		{"algorithm", oneOf(&s.Algorithm, signature.ParseAlgorithm, signature.Algorithms()...), "`static`: the header carries the secret itself"},
 		{"encoding", oneOf(&s.Encoding, signature.ParseEncoding, signature.Encodings()...), "of the signature in the header"},
 		{"prefix", plain(&s.Prefix), "that stands before the signature, such as `sha256=`"},
 		{"signed", parsed(&s.Signed, signature.ParseTemplate, form{name: "template"}), "what is signed, of `{body}`, `{timestamp}` and `{id}`"},
@@ -105,24 +105,21 @@ func (w *Webhook) signatureKeys() node {
 
 // presetOf sets the name and with it the whole scheme.
 func presetOf(w *Webhook) *scalar {
-	s := oneOf(&w.Preset, func(name string) (string, error) {
+	return oneOf(&w.Preset, func(name string) (string, error) {
 		scheme, err := parsePreset(name)
 		if err == nil {
 			w.Scheme = scheme
 		}
 		return name, err
-	}, signature.PresetNames()...)
-	return s
+	}, presetNames()...)
 }
 
-func algorithmOf(s *signature.Scheme) *scalar {
-	return oneOf(&s.Algorithm, signature.ParseAlgorithm, signature.Algorithms()...)
-}
+func presetNames() []string { return append(signature.PresetNames(), PresetNone) }
 
 func parsePreset(s string) (signature.Scheme, error) {
 	scheme, ok := signature.Preset(s)
-	if !ok {
-		names := signature.PresetNames()
+	if !ok && s != PresetNone {
+		names := presetNames()
 		if near := nearest(s, names); near != "" {
 			return scheme, fmt.Errorf("%s is no preset; did you mean %q?", quote(s), near)
 		}
@@ -137,6 +134,12 @@ func (n *NamedSecret) keys() node {
 		{"value", secretText(&n.Value, &n.File), "the secret itself: better a file, or `${NAME}`"},
 		{"file", secretFile(&n.File, &n.Value), "the file that holds it"},
 	}
+}
+
+func (c *Config) routeList() *list {
+	l := listOf(&c.Routes, func() route.Route { return route.Route{} }, routeKeys)
+	l.brief = true
+	return l
 }
 
 func routeKeys(r *route.Route) node {

@@ -78,6 +78,7 @@ type origin struct {
 	env   string // fromEnv
 
 	expanded bool // variables were filled in: the value may be a secret
+	hidden   bool // one of them is named like a secret
 }
 
 type loader struct {
@@ -168,6 +169,7 @@ func (ld *loader) loadBuiltinSource() {
 	w := builtinSource()
 	w.Secrets = []NamedSecret{{ID: "env", Value: NewSecret([]byte(value))}}
 	ld.cfg.Sources = []Webhook{w}
+	ld.origins["sources[0].signature.secrets[0].value"] = origin{layer: fromEnv, env: envSecret}
 	if value != "" {
 		return
 	}

@@ -125,12 +125,23 @@ func size(dst *Size) *scalar {
 // durationPattern is what time.ParseDuration takes, and a little more.
 const durationPattern = `[-+]?(0|([0-9]*\.?[0-9]*(ns|us|µs|μs|ms|s|m|h))+)`
 
-func duration(dst *time.Duration) *scalar         { return durationOf(dst, ParseDuration) }
-func positiveDuration(dst *time.Duration) *scalar { return durationOf(dst, parsePositive) }
+func duration(dst *time.Duration) *scalar { return durationOf(dst, ParseDuration) }
 
 func durationOf(dst *time.Duration, parse func(string) (time.Duration, error)) *scalar {
 	s := parsed(dst, parse, form{name: "duration", pattern: durationPattern, number: true})
 	s.text = func() string { return showDuration(*dst) }
+	return s
+}
+
+// positiveDuration has no text for zero, which is none.
+func positiveDuration(dst *time.Duration) *scalar {
+	s := durationOf(dst, parsePositive)
+	s.text = func() string {
+		if *dst == 0 {
+			return ""
+		}
+		return showDuration(*dst)
+	}
 	return s
 }
 
@@ -191,6 +202,8 @@ func texts(dst *[]string) *list {
 }
 
 func paths(dst *[]event.Path) *list {
-	return listOf(dst, func() event.Path { return event.Path{} },
+	l := listOf(dst, func() event.Path { return event.Path{} },
 		func(p *event.Path) node { return parsed(p, event.ParsePath, form{name: "path"}) })
+	l.always = true
+	return l
 }

@@ -127,28 +127,3 @@ func mechanismOf(dst *Mechanism) *scalar {
 	}
 	return s
 }
-
-// foreignSecurity answers a key about security of Kafka's Java client or of
-// librdkafka with ours, or "".
-func foreignSecurity(name string) string {
-	switch strings.ReplaceAll(name, "_", ".") {
-	case "security.protocol":
-		return "this is kafka.tls.enabled (SSL) and kafka.sasl.mechanism (SASL) here"
-	case "sasl.mechanism", "sasl.mechanisms":
-		return "Kafka's " + name + " is kafka.sasl.mechanism here"
-	case "sasl.jaas.config":
-		return "its user and password are kafka.sasl.username and password_file here"
-	case "sasl.username", "sasl.password":
-		return "Kafka's " + name + " is under kafka.sasl here: username, password_file"
-	case "ssl.truststore.location", "ssl.truststore.certificates", "ssl.ca.location", "ssl.ca.pem":
-		return "the authorities are kafka.tls.ca_file here, in PEM"
-	case "ssl.keystore.location", "ssl.keystore.certificate.chain", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.key":
-		return "the client's certificate is kafka.tls.cert_file and key_file here, in PEM"
-	case "ssl.endpoint.identification.algorithm", "enable.ssl.certificate.verification", "insecure.skip.verify", "insecure.skip.tls.verify":
-		return "there is nothing to set: certificates are always verified; see kafka.tls.ca_file and server_name"
-	case "sasl.oauthbearer.token.endpoint.url":
-		return "Kafka's " + name + " is kafka.sasl.oauth.token_url here"
-	default:
-		return ""
-	}
-}

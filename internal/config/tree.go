@@ -45,6 +45,8 @@ type list struct {
 	fresh func(int) node // element i as it was before anything filled it in
 
 	texts   bool // of texts: one line with commas can give it
+	always  bool // an empty one says something: it is printed
+	brief   bool // its elements are printed without what they have by default
 	scalars bool // its elements are single values
 }
 

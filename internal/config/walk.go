@@ -100,7 +100,7 @@ func (ld *loader) walkScalar(path string, n *scalar, y ast.Node) {
 	expanded := value != raw
 	if expanded {
 		o := ld.origins[path]
-		o.expanded = true
+		o.expanded, o.hidden = true, namesSecret(raw)
 		ld.origins[path] = o
 	}
 	switch err := n.set(value); {
@@ -217,9 +217,9 @@ func (ld *loader) walkObject(path string, o object, entries []entry) {
 		if slices.Contains(names, e.name) {
 			continue
 		}
-		near := nearest(e.name, names)
+		near, hint := keyHint(path, e.name, names)
 		ld.hideBelow(e.value, o.maybeSecret(path, e.name, near))
-		ld.faultAt(member(path, e.name), e.at, "unknown key", keyHint(e.name, near, names))
+		ld.faultAt(member(path, e.name), e.at, "unknown key", hint)
 		if near != "" {
 			ld.faulty[member(path, near)] = true // "is missing" would only repeat it
 		}
