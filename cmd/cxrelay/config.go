@@ -58,6 +58,8 @@ func newConfigCommand() *cobra.Command {
 		Short: "Print the configuration in force, or the schema of the file",
 		Args:  unknownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	cmd.AddCommand(newConfigPrintCommand(), newConfigSchemaCommand())
 	return cmd

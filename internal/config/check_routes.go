@@ -92,7 +92,7 @@ func (ld *loader) sourceNames() (names []string, sure bool) {
 	sure = !ld.faulty["sources"]
 	for i, w := range ld.cfg.Sources {
 		path, name := element("sources", i), w.Name
-		sure = sure && !ld.faulty[path] && !ld.faulty[path+".name"]
+		sure = sure && name != ""
 		if ld.filled(path + ".name") {
 			name = masked
 		}

@@ -159,7 +159,7 @@ func whsecLen(secret []byte) int {
 
 func (ld *loader) checkNames(secrets string, w *Webhook) {
 	signature := strings.TrimSuffix(secrets, ".secrets")
-	if len(w.Secrets) == 0 && !ld.faulty[signature] && !ld.faulty[signature+".preset"] {
+	if len(w.Secrets) == 0 && (ld.given(secrets) || !ld.faulty[signature] && !ld.faulty[signature+".preset"]) {
 		ld.fault(secrets, "a source needs at least one secret", "example: [{id: \"2026-11\", file: /run/secrets/cxone}]")
 	}
 	seen := make(map[string]bool)

@@ -113,7 +113,7 @@ type Schema struct {
 	Mode        SchemaMode
 	Registry    Registry
 	Subject     string        // of every route that names none
-	Version     int           // of every route that names none; 0: the latest
+	Version     int           // of Subject, for routes that name none; 0: the latest
 	MaxAge      time.Duration // a schema that nobody confirmed for longer is not used; 0: no limit
 	SnapshotDir string        // of the schemas on disk; empty: none
 	Remote      Remote

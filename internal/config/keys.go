@@ -64,9 +64,9 @@ func (c *Config) sourceList() *list {
 
 func (w *Webhook) keys() node {
 	return object{
-		{"name", plain(&w.Name), "in metrics and record headers"},
-		{"path", plain(&w.Path), "of the webhook's URL, matched exactly"},
-		{"deadline", positiveDuration(&w.Deadline), "then the sender gets a 503, although Kafka may still take the record"},
+		{"name", plain(&w.Name), "the source's name in metrics and record headers"},
+		{"path", plain(&w.Path), "the path of the webhook's URL, matched exactly"},
+		{"deadline", positiveDuration(&w.Deadline), "how long a sender waits for Kafka; then it gets a 503, although Kafka may still take the record"},
 		{"signature", w.signatureKeys(), "how a request proves where it is from"},
 		{"event", object{
 			{"type", paths(&w.Event.Type), "where the type of an event stands: the first path that finds one wins; default `[actionType]`"},
@@ -83,21 +83,21 @@ func (w *Webhook) signatureKeys() node {
 	s := &w.Scheme
 	return object{
 		{"preset", presetOf(w), "a scheme that is known by name; the keys below change it, or describe one whole"},
-		{"header", plain(&s.Header), "that carries the signature, or the token"},
-		{"algorithm", oneOf(&s.Algorithm, signature.ParseAlgorithm, signature.Algorithms()...), "`static`: the header carries the secret itself"},
-		{"encoding", oneOf(&s.Encoding, signature.ParseEncoding, signature.Encodings()...), "of the signature in the header"},
-		{"prefix", plain(&s.Prefix), "that stands before the signature, such as `sha256=`"},
+		{"header", plain(&s.Header), "the header that carries the signature, or the token"},
+		{"algorithm", oneOf(&s.Algorithm, signature.ParseAlgorithm, signature.Algorithms()...), "how the signature is made; `static`: the header carries the secret itself"},
+		{"encoding", oneOf(&s.Encoding, signature.ParseEncoding, signature.Encodings()...), "how the signature is written in the header"},
+		{"prefix", plain(&s.Prefix), "what stands before the signature, such as `sha256=`"},
 		{"signed", parsed(&s.Signed, signature.ParseTemplate, form{name: "template"}), "what is signed, of `{body}`, `{timestamp}` and `{id}`"},
 		{"timestamp", object{
-			{"header", plain(&s.Timestamp.Header), "that carries the signed time"},
-			{"key", plain(&s.Timestamp.Key), "of the list entry that carries it, in place of a header"},
-			{"unit", oneOf(&s.Timestamp.Unit, signature.ParseUnit, signature.Units()...), "of the signed time"},
+			{"header", plain(&s.Timestamp.Header), "the header that carries the signed time"},
+			{"key", plain(&s.Timestamp.Key), "the list entry that carries it, in place of a header"},
+			{"unit", oneOf(&s.Timestamp.Unit, signature.ParseUnit, signature.Units()...), "the unit of the signed time"},
 			{"tolerance", positiveDuration(&s.Timestamp.Tolerance), "how far the signed time may lie from the relay's clock"},
 		}, "where the signed time stands"},
 		{"list", object{
-			{"separator", plain(&s.List.Separator), "a space, a comma or a semicolon"},
+			{"separator", plain(&s.List.Separator), "what stands between them: a space, a comma or a semicolon"},
 		}, "the header holds several signatures, of which one must match"},
-		{"id_header", plain(&s.IDHeader), "what `{id}` stands for"},
+		{"id_header", plain(&s.IDHeader), "the header that `{id}` stands for"},
 		{"secret_encoding", oneOf(&s.SecretEncoding, signature.ParseSecretEncoding, signature.SecretEncodings()...), "how the secrets are written"},
 		{"secrets", listOf(&w.Secrets, func() NamedSecret { return NamedSecret{} }, (*NamedSecret).keys), "any of them may match; metrics tell which one did"},
 	}
@@ -130,7 +130,7 @@ func parsePreset(s string) (signature.Scheme, error) {
 
 func (n *NamedSecret) keys() node {
 	return object{
-		{"id", plain(&n.ID), "in metrics and logs, such as the month it was made"},
+		{"id", plain(&n.ID), "its name in metrics and logs, such as the month it was made"},
 		{"value", secretText(&n.Value, &n.File), "the secret itself: better a file, or `${NAME}`"},
 		{"file", secretFile(&n.File, &n.Value), "the file that holds it"},
 	}
@@ -144,11 +144,11 @@ func (c *Config) routeList() *list {
 
 func routeKeys(r *route.Route) node {
 	return object{
-		{"type", plain(&r.Pattern), "of the event, or a glob: `*` is any run, `?` is one character"},
-		{"topic", plain(&r.Topic), "that the events are written to"},
+		{"type", plain(&r.Pattern), "the type of the event, or a glob: `*` is any run, `?` is one character"},
+		{"topic", plain(&r.Topic), "the topic that the events are written to"},
 		{"sources", texts(&r.Sources), "only events of these sources; none: of all"},
-		{"subject", plain(&r.Subject), "of the schema; default: `schema.subject`"},
-		{"version", version(&r.Version), "of the subject; default: `schema.version`"},
+		{"subject", plain(&r.Subject), "the subject of the schema; default: `schema.subject`"},
+		{"version", version(&r.Version), "the version of the subject; default: the latest, or for `schema.subject` that of `schema.version`"},
 		{"wire", oneOf(&r.Wire, route.ParseWire, "raw", "prefix"), "the signed bytes, or `00` and the schema id before them as Confluent's clients expect"},
 		{"key", oneOf(&r.Key, route.ParseKey, "fnv", "raw"), "`pk-` and the FNV-1a hash of the contact id, or the contact id itself"},
 		{"drop", boolean(&r.Drop), "answer 200 and write nothing"},
@@ -159,21 +159,21 @@ func (s *Schema) keys() object {
 	return object{
 		{"mode", oneOf(&s.Mode, parseSchemaMode, schemaModeNames()...), "who validates: this relay, the registry (through a call that few have), or nobody"},
 		{"registry", s.Registry.keys(), "where the schemas come from"},
-		{"subject", plain(&s.Subject), "of every route that names none"},
-		{"version", version(&s.Version), "of the subject, of every route that names none"},
+		{"subject", plain(&s.Subject), "the subject of every route that names none"},
+		{"version", version(&s.Version), "the version of `schema.subject`, for every route that names none"},
 		{"max_age", duration(&s.MaxAge), "a schema that the registry has not confirmed for so long is not used any more; `0s`: no limit"},
 		{"snapshot_dir", filename(&s.SnapshotDir), "a folder where the last good schemas are kept, for a start while the registry is away"},
 		{"remote", object{
 			{"attempts", count(&s.Remote.Attempts), "how often the registry is asked"},
-			{"backoff", positiveDuration(&s.Remote.Backoff), "before the second attempt, doubled before each further one"},
-			{"timeout", positiveDuration(&s.Remote.Timeout), "of one attempt"},
+			{"backoff", positiveDuration(&s.Remote.Backoff), "how long to wait before the second attempt, doubled before each further one"},
+			{"timeout", positiveDuration(&s.Remote.Timeout), "for one attempt"},
 		}, "how the registry is asked in mode `remote`"},
 	}
 }
 
 func (r *Registry) keys() object {
 	return object{
-		{"urls", texts(&r.URLs), "of the Schema Registry, tried in turn"},
+		{"urls", texts(&r.URLs), "the addresses of the Schema Registry, tried in turn"},
 		{"username", plain(&r.Username), "for basic authentication"},
 		{"password", secretText(&r.Password, &r.PasswordFile), "the password itself: better a file"},
 		{"password_file", secretFile(&r.PasswordFile, &r.Password), "the file that holds it"},
@@ -195,11 +195,11 @@ func (k *Kafka) keys() object {
 
 func (l *Limits) keys() object {
 	return object{
-		{"body", size(&l.Body), "of one request; at most half of in_flight_bytes"},
-		{"in_flight_bytes", size(&l.InFlightBytes), "of all requests together"},
-		{"in_flight_records", count(&l.InFlightRecords), "given to Kafka and not acknowledged"},
+		{"body", size(&l.Body), "the largest request; at most half of in_flight_bytes"},
+		{"in_flight_bytes", size(&l.InFlightBytes), "the bytes of all requests together"},
+		{"in_flight_records", count(&l.InFlightRecords), "records given to Kafka and not acknowledged"},
 		{"oldest_unacked", positiveDuration(&l.OldestUnacked), "the oldest record without an answer from Kafka; from here on Kafka counts as away"},
-		{"connections", count(&l.Connections), "on the webhook listener"},
+		{"connections", count(&l.Connections), "connections of the webhook listener"},
 	}
 }
 

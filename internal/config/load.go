@@ -89,6 +89,7 @@ type loader struct {
 	text    *text
 	origins map[string]origin
 	faulty  map[string]bool // paths that have a fault already
+	named   map[string]bool // variables that the file names
 	unread  bool            // there is a file, but what it says is not known
 
 	faults, warnings []Problem
@@ -108,6 +109,7 @@ func newLoader(src Source) *loader {
 		text:    newText(""),
 		origins: make(map[string]origin),
 		faulty:  make(map[string]bool),
+		named:   make(map[string]bool),
 	}
 	for _, entry := range src.Env {
 		if name, value, ok := strings.Cut(entry, "="); ok {
@@ -160,7 +162,7 @@ func unknownEnvHint(name string, known map[string]string) string {
 func (ld *loader) loadBuiltinSource() {
 	value, set := ld.env[envSecret]
 	if inFile := ld.given("sources"); inFile || ld.faulty["sources"] {
-		if set && inFile {
+		if set && inFile && !ld.named[envSecret] {
 			ld.warnEnv(envSecret, "is ignored: the file has sources, and this is the secret of the built-in one",
 				"name it in the file: secrets: [{id: …, value: \"${"+envSecret+"}\"}]")
 		}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 
@@ -116,16 +115,6 @@ func looksSecret(name string) bool {
 			if distance(word, secret) <= 2 {
 				return true
 			}
-		}
-	}
-	return false
-}
-
-// namesSecret reports whether a text has a variable that is named like a secret.
-func namesSecret(raw string) bool {
-	for _, m := range regexp.MustCompile(`\$\{([A-Za-z0-9_]+)`).FindAllStringSubmatch(raw, -1) {
-		if looksSecret(m[1]) {
-			return true
 		}
 	}
 	return false

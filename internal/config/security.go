@@ -98,10 +98,10 @@ func (s *SASL) keys() object {
 		{"oauth", object{
 			{"token_file", filename(&s.OAuth.TokenFile), "a file with a token that somebody else keeps fresh; read at each authentication"},
 			{"token_url", plain(&s.OAuth.TokenURL), "the endpoint that gives tokens for client_id and client_secret"},
-			{"client_id", plain(&s.OAuth.ClientID), "beside token_url"},
+			{"client_id", plain(&s.OAuth.ClientID), "the client's id, beside token_url"},
 			{"client_secret", secretText(&s.OAuth.ClientSecret, &s.OAuth.ClientSecretFile), "the secret itself: better a file"},
 			{"client_secret_file", secretFile(&s.OAuth.ClientSecretFile, &s.OAuth.ClientSecret), "the file that holds it"},
-			{"scopes", texts(&s.OAuth.Scopes), "to ask for"},
+			{"scopes", texts(&s.OAuth.Scopes), "the scopes to ask for"},
 		}, "for OAUTHBEARER: token_file alone, or token_url with the rest"},
 	}
 }
@@ -112,7 +112,7 @@ func (t *ClientTLS) keys() object {
 		{"ca_file", pemFile(&t.CAFile, &t.CA), "the authorities that signed the brokers' certificates, in PEM; default: those of the system"},
 		{"cert_file", pemFile(&t.CertFile, &t.Cert), "the certificate that this relay shows, in PEM"},
 		{"key_file", secretFile(&t.KeyFile, &t.Key), "its private key, in PEM"},
-		{"server_name", plain(&t.ServerName), "in the brokers' certificates, where it is not their address"},
+		{"server_name", plain(&t.ServerName), "the name in the brokers' certificates, where it is not their address"},
 	}
 }
 

@@ -232,6 +232,15 @@ func reference() *regexp.Regexp {
 	return regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(?::([-?])(.*))?$`)
 }
 
+// variables are the names of those that expand looks at in s.
+func variables(s string) []string {
+	var names []string
+	for _, m := range regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)`).FindAllStringSubmatch(s, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
 // expand replaces ${NAME}, ${NAME:-default} (when NAME is unset or empty) and
 // ${NAME:?message} (a fault when NAME is unset or empty) in one scalar, once:
 // what a variable holds is never looked at again. $${ stands for a literal

@@ -89,6 +89,9 @@ func (ld *loader) walkScalar(path string, n *scalar, y ast.Node) {
 		ld.warn(path, "a secret is written in the file",
 			"keep it in a file of its own (key "+fileKey(path)+"), or in the environment (${NAME})")
 	}
+	for _, name := range variables(raw) {
+		ld.named[name] = true
+	}
 	value, faults := expand(raw, ld.env)
 	for _, f := range faults {
 		delete(ld.faulty, path) // each name that is not set is worth a line
@@ -100,7 +103,7 @@ func (ld *loader) walkScalar(path string, n *scalar, y ast.Node) {
 	expanded := value != raw
 	if expanded {
 		o := ld.origins[path]
-		o.expanded, o.hidden = true, namesSecret(raw)
+		o.expanded, o.hidden = true, slices.ContainsFunc(variables(raw), looksSecret)
 		ld.origins[path] = o
 	}
 	switch err := n.set(value); {
