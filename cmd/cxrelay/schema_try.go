@@ -163,14 +163,15 @@ func (f *tryFlags) try(out io.Writer, def schema.Definition, payload []byte) err
 
 func (f *tryFlags) print(out io.Writer, def schema.Definition, line verdictLine, violations []schema.Violation) error {
 	var err error
-	if *f.format == formatJSON {
+	switch {
+	case *f.format == formatJSON:
 		for _, v := range violations {
 			err = errors.Join(err, printJSON(out, violationLine{"violation", v}))
 		}
 		err = errors.Join(err, printJSON(out, line))
-	} else if line.Valid {
+	case line.Valid:
 		_, err = fmt.Fprintf(out, "valid against %s\n", nameOf(def))
-	} else {
+	default:
 		err = printViolations(out, violations)
 	}
 	switch {

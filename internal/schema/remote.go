@@ -196,11 +196,10 @@ func (r *remote) ask(ctx context.Context, body *lease) (*judgement, error) {
 			within: r.judge.opts.Timeout, limit: maxVerdict,
 		}
 		return c.observed(ep, func() (err error) {
-			resp, answer, err := c.exchange(ctx, ep, q)
-			if resp == nil {
-				return err
+			answer, err := c.exchange(ctx, ep, q)
+			if err == nil {
+				said, err = judge(answer)
 			}
-			said, err = judge(ep.base+r.path, resp, answer, err)
 			return err
 		})
 	})
@@ -227,23 +226,22 @@ type judgement struct {
 	words string // why not
 }
 
-// judge reads an answer; readErr is what reading its body met. 2xx means valid
-// unless the body says otherwise; 400 and 422 mean invalid; else there is no
-// verdict.
-func judge(asked string, resp *http.Response, body []byte, readErr error) (*judgement, error) {
+// judge reads an answer: 2xx means valid unless the body says otherwise; 400
+// and 422 mean invalid; else there is no verdict.
+func judge(r *reply) (*judgement, error) {
 	switch {
-	case resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnprocessableEntity:
-		return &judgement{words: wordsOf(resp.StatusCode, body)}, nil
-	case resp.StatusCode/100 != 2:
-		return nil, statusError(asked, resp, body)
-	case readErr != nil:
-		return nil, readErr // it may have said that the payload is invalid
+	case r.status == http.StatusBadRequest || r.status == http.StatusUnprocessableEntity:
+		return &judgement{words: wordsOf(r)}, nil
+	case r.status/100 != 2:
+		return nil, statusError(r)
+	case r.broken != nil:
+		return nil, r.broken // it may have said that the payload is invalid
 	}
 	var said map[string]json.RawMessage
-	if json.Unmarshal(body, &said) == nil {
+	if json.Unmarshal(r.body, &said) == nil {
 		for _, name := range []string{"valid", "is_valid"} {
 			if bytes.Equal(bytes.TrimSpace(said[name]), []byte("false")) {
-				return &judgement{words: wordsOf(resp.StatusCode, body)}, nil
+				return &judgement{words: wordsOf(r)}, nil
 			}
 		}
 	}
@@ -251,9 +249,9 @@ func judge(asked string, resp *http.Response, body []byte, readErr error) (*judg
 }
 
 // wordsOf is the registry's message, fit for an answer and a log line.
-func wordsOf(status int, body []byte) string {
+func wordsOf(r *reply) string {
 	var said map[string]json.RawMessage
-	if json.Unmarshal(body, &said) == nil {
+	if json.Unmarshal(r.body, &said) == nil {
 		for _, name := range []string{"message", "detail", "error", "reason", "title"} {
 			var text string
 			if json.Unmarshal(said[name], &text) == nil {
@@ -263,5 +261,5 @@ func wordsOf(status int, body []byte) string {
 			}
 		}
 	}
-	return fmt.Sprintf("the registry answered %d and did not say why", status)
+	return fmt.Sprintf("the registry answered %d and did not say why", r.status)
 }

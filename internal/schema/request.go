@@ -148,16 +148,16 @@ func (c *Client) attempt(ctx context.Context, ep *endpoint, path string) (*answe
 	q := &question{method: http.MethodGet, path: path, within: c.timeout, limit: c.maxBytes}
 	var a *answer
 	err := c.observed(ep, func() error {
-		resp, body, err := c.exchange(ctx, ep, q)
+		r, err := c.exchange(ctx, ep, q)
 		switch {
-		case resp == nil:
-			return err
-		case resp.StatusCode != http.StatusOK:
-			return statusError(ep.base+path, resp, body) // however much of it was read
 		case err != nil:
 			return err
+		case r.status != http.StatusOK:
+			return statusError(r) // however much of it was read
+		case r.broken != nil:
+			return r.broken
 		}
-		a, err = parseAnswer(ep, body)
+		a, err = parseAnswer(ep, r.body)
 		return err
 	})
 	return a, err
@@ -185,14 +185,22 @@ type question struct {
 	limit        int // bytes of the answer
 }
 
-// exchange makes one request. The response is nil if there was none; its body
-// is closed. The error may be about the body alone.
-func (c *Client) exchange(ctx context.Context, ep *endpoint, q *question) (*http.Response, []byte, error) {
+// reply is what came back.
+type reply struct {
+	asked  *url.URL // without credentials
+	status int
+	header http.Header
+	body   []byte
+	broken error // of reading the body
+}
+
+// exchange makes one request. The error says that there was no answer.
+func (c *Client) exchange(ctx context.Context, ep *endpoint, q *question) (*reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, q.within)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, q.method, ep.base+q.path, nil)
 	if err != nil {
-		return nil, nil, fmt.Errorf("registry at %s: %w", ep.base, err)
+		return nil, fmt.Errorf("registry at %s: %w", ep.base, err)
 	}
 	req.Header.Set("Accept", accept)
 	req.Header.Set("User-Agent", c.userAgent)
@@ -207,11 +215,12 @@ func (c *Client) exchange(ctx context.Context, ep *endpoint, q *question) (*http
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, nil, q.failed(ep, err)
+		return nil, q.failed(ep, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // read as far as wanted; nothing to lose
-	body, err := q.read(ep, resp)
-	return resp, body, err
+	r := &reply{asked: req.URL, status: resp.StatusCode, header: resp.Header}
+	r.body, r.broken = q.read(ep, resp)
+	return r, nil
 }
 
 // failed is an error of the transport in our words.
@@ -253,25 +262,25 @@ func parseAnswer(ep *endpoint, body []byte) (*answer, error) {
 	return a, nil
 }
 
-func statusError(asked string, resp *http.Response, body []byte) error {
-	e := &StatusError{URL: asked, Status: resp.StatusCode}
+func statusError(r *reply) error {
+	e := &StatusError{URL: r.asked.String(), Status: r.status}
 	var said struct {
 		Code    int    `json:"error_code"`
 		Message string `json:"message"`
 	}
-	if json.Unmarshal(body, &said) == nil {
+	if json.Unmarshal(r.body, &said) == nil {
 		e.Code, e.Message = said.Code, shorten(said.Message)
 	}
-	switch resp.StatusCode / 100 {
+	switch r.status / 100 {
 	case 3:
 		e.Message = "redirects are not followed"
-		if to, err := resp.Location(); err == nil {
+		if to, err := r.asked.Parse(r.header.Get("Location")); err == nil && r.header.Get("Location") != "" {
 			to.User, to.RawQuery, to.Fragment = nil, "", ""
 			e.Message = "redirect to " + shorten(to.String()) + " is not followed"
 		}
 	case 4, 5:
-		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
-			e.RetryAfter = retryAfter(resp.Header, time.Now())
+		if r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable {
+			e.RetryAfter = retryAfter(r.header, time.Now())
 		}
 	}
 	return e

@@ -175,7 +175,7 @@ func TestSnapshotIgnored(t *testing.T) {
 		"garbage":      {edit(func([]byte) []byte { return bytes.Repeat([]byte{0}, 1<<20) }), "not a snapshot"},
 		"huge":         {func(path string) error { return os.Truncate(path, 1<<30) }, "larger than"},
 		"a link":       {func(path string) error { return errors.Join(os.Rename(path, path+"x"), os.Symlink(path+"x", path)) }, "no regular file"},
-		"a pipe":       {func(path string) error { return mkfifo(path) }, "no regular file"},
+		"a pipe":       {mkfifo, "no regular file"},
 		"other pin":    {func(path string) error { return os.Rename(strings.ReplaceAll(path, "-latest.", "-1."), path) }, "it is of s version 1"},
 		"uncompilable": {rewrite(object("one"), object("broken")), "does not compile"},
 		"no id":        {rewriteJSON(`"id":2,`, `"id":0,`), "no version, id or type"},
