@@ -175,6 +175,23 @@ func (c *Cache) Run(ctx context.Context) error {
 	return nil
 }
 
+// Load asks once for each of the pins that has nothing usable yet, and returns
+// why the first of them has nothing afterwards. It is for a cache that does not
+// run yet: a reload makes sure of what is new before it takes it over.
+func (c *Cache) Load(ctx context.Context, pins []Pin) error {
+	for _, p := range pins {
+		if e := c.find(p); e != nil && c.opts.Fixed == nil {
+			if e.restore(); e.state.Load().schema == nil {
+				e.refresh(ctx)
+			}
+		}
+		if _, err := c.Lookup(p.Subject, p.Version); err != nil {
+			return errors.Join(err, ctx.Err())
+		}
+	}
+	return nil
+}
+
 // Lookup returns the schema for a subject and a version, 0 for the latest. It
 // never does I/O and never blocks, and it allocates nothing for a pin of the
 // cache. The error wraps ErrUnavailable, and nothing else, and its text says

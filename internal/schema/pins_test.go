@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -202,6 +203,44 @@ func TestPrevious(t *testing.T) {
 		pass(31 * time.Second)
 		if textOf(t, second, "new") != object("new") || textOf(t, second, "s") != object("one") {
 			t.Error("not loaded")
+		}
+	})
+}
+
+// Load is for what a reload adds: it asks for that alone, and says what is not there.
+func TestLoad(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.register("s", object("one"))
+		o := schema.CacheOptions{Source: w.client(), Compile: compileText, Pins: append(latest("s", "other"), pinned("s", 7))}
+		c, err := schema.NewCache(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Load(t.Context(), latest("s")); err != nil || textOf(t, c, "s") != object("one") {
+			t.Fatal(err)
+		}
+		w.down()
+		if err := c.Load(t.Context(), latest("s")); err != nil {
+			t.Errorf("what is there is asked for again: %v", err)
+		}
+		w.up()
+		if err := c.Load(t.Context(), []schema.Pin{pinned("s", 0), pinned("s", 7)}); !errors.Is(err, schema.ErrUnavailable) || !strings.Contains(err.Error(), "version not found in registry") {
+			t.Errorf("a version that is not there: %v", err)
+		}
+		if err := c.Load(t.Context(), latest("nobody's")); !errors.Is(err, schema.ErrUnavailable) {
+			t.Errorf("a pin that is not the cache's: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := c.Load(ctx, latest("other")); !errors.Is(err, context.Canceled) {
+			t.Errorf("interrupted: %v", err)
+		}
+		if n := w.net.asked("/subjects/other/versions/latest"); n != 0 {
+			t.Errorf("%d requests for what was not asked for", n)
+		}
+		off, err := schema.NewCache(schema.CacheOptions{Fixed: schema.Unchecked(), Pins: latest("s")})
+		if err != nil || off.Load(t.Context(), latest("s")) != nil {
+			t.Error("nothing to load is no fault")
 		}
 	})
 }

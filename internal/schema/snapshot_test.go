@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -59,19 +60,19 @@ func TestColdStartFromSnapshot(t *testing.T) {
 		w.down()
 		pass(time.Hour)
 		reg := prometheus.NewPedanticRegistry()
-		var references map[string]string
+		var references atomic.Pointer[map[string]string]
 		c := w.cache(nil, withPins(pinned("s", 0), pinned("s", 1)), inDir(dir), func(o *schema.CacheOptions) {
 			o.Registerer = reg
 			o.Compile = func(def schema.Definition) (schema.Validator, error) {
-				references = def.References
+				references.Store(&def.References)
 				return compileText(def)
 			}
 		})
 		if synctest.Wait(); c.Answered() || !c.Usable() {
 			t.Error("answered without a registry, or not usable")
 		}
-		if textAt(t, c, pinned("s", 0)) != object("one") || textAt(t, c, pinned("s", 1)) != object("one") || references["money.json"] != object("money") {
-			t.Errorf("references %v", references)
+		if textAt(t, c, pinned("s", 0)) != object("one") || textAt(t, c, pinned("s", 1)) != object("one") || (*references.Load())["money.json"] != object("money") {
+			t.Errorf("references %v", *references.Load())
 		}
 		pass(time.Second)
 		for _, s := range c.Subjects() {

@@ -15,6 +15,11 @@ import (
 // Nothing is contacted before the cache runs.
 func newSchemas(o Options, reg prometheus.Registerer, previous *schema.Cache) (*schema.Client, *schema.Cache, error) {
 	cfg := o.Config
+	for _, r := range cfg.Routes {
+		if r.Wire == route.Prefix && cfg.Schema.Mode != config.Local {
+			return nil, nil, fmt.Errorf("route %s: wire prefix needs the id of a schema, and with schema.mode %s there is none", r.Pattern, cfg.Schema.Mode)
+		}
+	}
 	cache := schema.CacheOptions{Pins: pinsOf(cfg.Routes), Previous: previous, Log: o.Log, Registerer: reg}
 	var client *schema.Client
 	if cfg.Schema.Mode != config.Off {

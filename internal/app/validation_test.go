@@ -15,6 +15,7 @@ import (
 
 	"github.com/cxrelay/cxrelay/internal/app"
 	"github.com/cxrelay/cxrelay/internal/config"
+	"github.com/cxrelay/cxrelay/internal/route"
 	"github.com/cxrelay/cxrelay/internal/schema"
 )
 
@@ -106,6 +107,20 @@ func TestModeOffWithoutRegistry(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A frame needs an id, and only a schema of ours has one.
+func TestPrefixNeedsASchema(t *testing.T) {
+	for _, mode := range []config.SchemaMode{config.Off, config.RemoteAPI} {
+		cfg, _, err := config.Load(config.Source{Env: []string{"CXONE_WEBHOOK_SECRET=x", "KAFKA_BROKERS=127.0.0.1:1", "SCHEMA_REGISTRY_URL=http://x"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Schema.Mode, cfg.Routes[1].Wire = mode, route.Prefix
+		if _, err := app.New(app.Options{Config: cfg, Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar)}); err == nil || !strings.Contains(err.Error(), "with schema.mode "+mode.String()+" there is none") {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
 }
 
 // validating is a registry with the call of mode remote.
