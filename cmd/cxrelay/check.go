@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -28,11 +27,12 @@ type checkFlags struct {
 // work, and keep its promises?
 func newCheckCommand() *cobra.Command {
 	var f checkFlags
+	var file *configFlag
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Check a configuration, and with --connect what it leads to",
 		Long: `Check a configuration file, or without one the environment, and print every
-problem. Nothing is contacted.
+problem. Nothing is contacted. FILE and --config FILE are the same.
 
 With --connect, look also at the brokers, the routed topics and some of the
 records in them, the Schema Registry and the routed subjects, and print the
@@ -46,8 +46,15 @@ the registry did not answer; 78 --connect could not use the configuration.`,
 			if err := f.validate(cmd); err != nil {
 				return err
 			}
-			src := config.Source{Env: os.Environ()}
-			if len(args) > 0 {
+			src, err := file.source()
+			switch {
+			case err != nil:
+				return err
+			case len(args) > 0 && src.File != "":
+				return usageError("%s and --config %s: give one file, here or there", args[0], src.File)
+			case len(args) > 0 && args[0] == "":
+				return usageError("FILE is empty: name the file, or leave it out for the environment alone")
+			case len(args) > 0:
 				src.File = args[0]
 			}
 			return runCheck(cmd, f, src)
@@ -60,6 +67,7 @@ the registry did not answer; 78 --connect could not use the configuration.`,
 	flags.Int16Var(&f.topics.ReplicationFactor, "replication-factor", 0, "of a topic that is created (default: 3, or as many as there are brokers)")
 	flags.DurationVar(&f.timeout, "timeout", 15*time.Second, "for everything that --connect does")
 	f.format = formatFlag(cmd)
+	file = addConfigFlag(cmd)
 	return cmd
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -17,7 +16,7 @@ import (
 
 // newServeCommand is `cxrelay serve`: the relay itself.
 func newServeCommand() *cobra.Command {
-	var file string
+	var file *configFlag
 	var logging logFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -33,15 +32,16 @@ Kafka and the registry may be away at the start: events are answered 503 until
 they are there. A second signal ends the program at once.`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if file == "" && cmd.Flags().Changed("config") {
-				return usageError("--config is empty: name the file, or leave the flag out")
+			src, err := file.source()
+			if err != nil {
+				return err
 			}
 			log, level, err := logging.logger(cmd)
 			if err != nil {
 				return err
 			}
 			outliveReaders()
-			cfg, err := loadConfig(config.Source{File: file, Env: os.Environ()}, log)
+			cfg, err := loadConfig(src, log)
 			if err != nil {
 				return err
 			}
@@ -52,7 +52,7 @@ they are there. A second signal ends the program at once.`,
 			return explainStop(relay.Run(cmd.Context()))
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "YAML configuration `file`; see examples/cxrelay.yaml")
+	file = addConfigFlag(cmd)
 	logging.add(cmd, "info")
 	return cmd
 }
@@ -70,7 +70,7 @@ func loadConfig(src config.Source, log *slog.Logger) (*config.Config, error) {
 		log.Warn("configuration warning", warningAttrs(p)...)
 	}
 	if err != nil {
-		return nil, &exitError{code: exitConfig, err: fmt.Errorf("the configuration cannot be used:\n\n%w", err)}
+		return nil, unusable(err)
 	}
 	return cfg, nil
 }

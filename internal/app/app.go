@@ -26,7 +26,6 @@ import (
 	"github.com/cxrelay/cxrelay/internal/kafka"
 	"github.com/cxrelay/cxrelay/internal/route"
 	"github.com/cxrelay/cxrelay/internal/schema"
-	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
 // Options are what New needs.
@@ -255,7 +254,7 @@ func newSources(cfg *config.Config) ([]*gateway.Source, []httpd.Endpoint, error)
 	var endpoints []httpd.Endpoint
 	for i := range cfg.Sources {
 		w := &cfg.Sources[i]
-		verifier, err := signature.NewVerifier(w.Scheme, w.Keys())
+		verifier, err := cfg.Verifier(i)
 		if err != nil {
 			return nil, nil, fmt.Errorf("source %s: %w", w.Name, err)
 		}

@@ -1,14 +1,11 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"net"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/cxrelay/cxrelay/internal/route"
@@ -23,7 +20,7 @@ func (ld *loader) check() {
 	ld.checkListeners()
 	ld.checkSources()
 	ld.checkRoutes()
-	ld.checkRegistry()
+	ld.checkSchema()
 	ld.checkKafka()
 	ld.checkLimits()
 }
@@ -33,111 +30,6 @@ func (ld *loader) checkInstance() {
 	if s := ld.cfg.Instance; len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool { return !allowed(r) }) {
 		ld.fault("instance", "a name has 1 to 128 characters of a-z, A-Z, 0-9, dot, underscore, colon and minus: it goes into every record",
 			"leave it empty for the host name")
-	}
-}
-
-func (ld *loader) checkListeners() {
-	listen, admin := ld.cfg.Listen.Address, ld.cfg.Admin.Address
-	ld.checkAddress("listen.address", listen)
-	ld.checkAddress("admin.address", admin)
-	if _, port, _ := net.SplitHostPort(listen); listen == admin && port != "0" {
-		path, other := "admin.address", "listen.address"
-		if !ld.given(path) {
-			path, other = other, path
-		}
-		ld.fault(path, "is "+other+" too", "give each listener a port of its own")
-	}
-}
-
-func (ld *loader) checkAddress(path, address string) {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil || !isPort(port, 0) {
-		ld.fault(path, ld.quote(path, address)+" is no address (examples: :8080, 127.0.0.1:8080, [::1]:8080)", "")
-	}
-}
-
-func isPort(s string, lowest uint64) bool {
-	n, err := strconv.ParseUint(s, 10, 16)
-	return err == nil && n >= lowest
-}
-
-func (ld *loader) checkRoutes() {
-	if len(ld.cfg.Routes) == 0 {
-		ld.fault("routes", "there are no routes", "remove the key for the four built-in ones, or add a route")
-		return
-	}
-	if strings.TrimSpace(ld.cfg.Schema.Subject) == "" {
-		ld.fault("schema.subject", "a subject is not empty", "")
-	}
-	table, err := route.New(ld.cfg.Routes)
-	var faults route.Errors
-	if errors.As(err, &faults) {
-		for _, f := range faults {
-			field := map[route.Field]string{route.FieldPattern: "type", route.FieldTopic: "topic", route.FieldSubject: "subject"}[f.Field]
-			ld.fault(member(element("routes", f.Row), field), f.Err.Error(), "")
-		}
-	}
-	for i := range ld.cfg.Routes {
-		r := &ld.cfg.Routes[i]
-		path := element("routes", i)
-		switch {
-		case !r.Drop && r.Subject == "":
-			r.Subject = ld.cfg.Schema.Subject
-		case r.Drop:
-			for _, k := range []string{"wire", "key"} {
-				if ld.given(member(path, k)) {
-					ld.fault(member(path, k), "a route that drops has no "+k, "")
-				}
-			}
-		}
-	}
-	if err == nil {
-		for _, s := range table.Shadowed() {
-			by := element("routes", s.By)
-			ld.warn(member(element("routes", s.Row), "type"),
-				fmt.Sprintf("this route never matches: %s (%s) takes all of it", by, ld.quote(member(by, "type"), ld.cfg.Routes[s.By].Pattern)),
-				"move the narrower route up")
-		}
-	}
-}
-
-func (ld *loader) checkRegistry() {
-	const path = "schema.registry"
-	r := &ld.cfg.Schema.Registry
-	if len(r.URLs) == 0 {
-		ld.fault(path+".urls", "no Schema Registry is given", "set "+envRegistry+", or schema.registry.urls in the file: [http://registry:8081]")
-	}
-	for i, s := range r.URLs {
-		if message, hint := faultOfURL(s); message != "" {
-			ld.fault(element(path+".urls", i), message, hint)
-		}
-	}
-	password := !r.Password.Empty() || ld.faulty[path+".password"] || ld.faulty[path+".password_file"]
-	token := !r.Token.Empty() || ld.faulty[path+".token"] || ld.faulty[path+".token_file"]
-	switch {
-	case password && token:
-		ld.fault(path+".token", "is set beside a password", "use one of them")
-	case token && r.Username != "":
-		ld.fault(path+".token", "is set beside a username", "use one of them")
-	case password && r.Username == "":
-		ld.fault(path+".username", "is missing beside the password", "")
-	case r.Username != "" && !password:
-		ld.fault(path+".password", "is missing beside the username", "set password_file")
-	}
-}
-
-// faultOfURL does not repeat the URL: it may hold a password.
-func faultOfURL(s string) (message, hint string) {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return "is no URL of a Schema Registry", "examples: http://registry:8081, https://registry.example.com/api"
-	case u.User != nil:
-		return "a URL holds no credentials: it is shown in logs", "set schema.registry.username and password_file"
-	case u.RawQuery != "" || u.Fragment != "":
-		return "a URL of a Schema Registry has no ? and no #", ""
-	default:
-		return "", ""
 	}
 }
 

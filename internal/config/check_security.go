@@ -1,16 +1,10 @@
 package config
 
 import (
-	"bytes"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"fmt"
 	"net"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
 // loadKafkaSecrets reads the files with secrets under kafka.
@@ -167,20 +161,7 @@ func (ld *loader) checkTLS() {
 	if t.CAFile != "" {
 		t.CA = ld.loadCertificates(path+".ca_file", &t.CAFile)
 	}
-	switch {
-	case t.CertFile == "" && t.KeyFile == "":
-		return
-	case t.KeyFile == "":
-		ld.fault(path+".key_file", "is missing beside cert_file", "")
-	case t.CertFile == "":
-		ld.fault(path+".cert_file", "is missing beside key_file", "")
-	}
-	if t.CertFile != "" {
-		t.Cert = ld.loadCertificates(path+".cert_file", &t.CertFile)
-	}
-	if t.KeyFile != "" {
-		ld.loadKey(path+".key_file", t)
-	}
+	t.Cert, t.Key = ld.loadPair(path, &t.CertFile, &t.KeyFile)
 }
 
 // checkTLSOff finds settings that have no effect: with them somebody may
@@ -196,77 +177,4 @@ func (ld *loader) checkTLSOff(path string) {
 			return
 		}
 	}
-}
-
-// loadCertificates reads a PEM file with at least one certificate, and warns
-// of those that are not valid now.
-func (ld *loader) loadCertificates(path string, file *string) []byte {
-	*file = ld.resolve(*file)
-	data, err := ld.src.ReadFile(*file)
-	if err != nil {
-		ld.fault(path, "the file cannot be read: "+cause(err), "")
-		return nil
-	}
-	n := 0
-	for rest := data; ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		n++
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			ld.fault(path, fmt.Sprintf("certificate %d of the file cannot be parsed", n), "look at it: openssl x509 -in FILE -text")
-			return nil
-		}
-		ld.warnOfDates(path, cert)
-	}
-	if n == 0 {
-		ld.fault(path, "the file holds no certificate in PEM", "convert it: openssl x509 -inform der -in FILE -out FILE.pem")
-		return nil
-	}
-	return data
-}
-
-func (ld *loader) warnOfDates(path string, cert *x509.Certificate) {
-	name := cert.Subject.CommonName
-	if name == "" {
-		name = cert.Subject.String()
-	}
-	const date = time.DateOnly
-	switch now := time.Now(); {
-	case now.After(cert.NotAfter):
-		ld.warn(path, fmt.Sprintf("the certificate %s expired on %s", quote(name), cert.NotAfter.UTC().Format(date)), "renew it")
-	case now.Before(cert.NotBefore):
-		ld.warn(path, fmt.Sprintf("the certificate %s is not valid before %s", quote(name), cert.NotBefore.UTC().Format(date)), "look at the clock of this host")
-	}
-}
-
-// loadKey reads the private key of the client's certificate.
-func (ld *loader) loadKey(path string, t *ClientTLS) {
-	t.KeyFile = ld.resolve(t.KeyFile)
-	data, err := ld.src.ReadFile(t.KeyFile)
-	if err != nil {
-		ld.fault(path, "the file cannot be read: "+cause(err), "")
-		return
-	}
-	ld.readable(path, t.KeyFile)
-	switch {
-	case bytes.Contains(data, []byte("ENCRYPTED")): // PKCS #8, or the older Proc-Type header
-		ld.fault(path, "the private key is encrypted", "decrypt it into a file that only the relay can read: openssl pkey -in FILE -out FILE.plain")
-		return
-	case !bytes.Contains(data, []byte("PRIVATE KEY-----")):
-		ld.fault(path, "the file holds no private key in PEM", "")
-		return
-	case len(t.Cert) == 0:
-		return // said already
-	}
-	if _, err := tls.X509KeyPair(t.Cert, data); err != nil {
-		ld.fault(path, "the key does not go with the certificate: "+strings.TrimPrefix(err.Error(), "tls: "), "")
-		return
-	}
-	t.Key = NewSecret(data)
 }

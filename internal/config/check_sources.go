@@ -12,16 +12,33 @@ import (
 )
 
 func (ld *loader) checkSources() {
-	switch len(ld.cfg.Sources) {
-	case 0:
+	if len(ld.cfg.Sources) == 0 {
 		ld.fault("sources", "there are no sources", "remove the key for the built-in one, or add a source")
 		return
-	case 1:
-	default:
-		ld.fault(element("sources", 1), "several sources are not supported", "keep one")
 	}
+	names, paths := make(map[string]int), make(map[string]int)
 	for i := range ld.cfg.Sources {
-		ld.checkSource(element("sources", i), &ld.cfg.Sources[i])
+		w, path := &ld.cfg.Sources[i], element("sources", i)
+		ld.checkSource(path, w)
+		if first, twice := names[w.Name]; twice && w.Name != "" {
+			ld.fault(path+".name", element("sources", first)+" has this name already", "metrics and records tell sources apart by their names")
+		}
+		if first, twice := paths[w.Path]; twice && w.Path != "" {
+			hint := ""
+			if !ld.given(path + ".path") {
+				hint = "it is the default: give each source a path of its own"
+			}
+			ld.fault(path+".path", element("sources", first)+" has the path "+ld.quote(path+".path", w.Path)+" already", hint)
+		}
+		remember(names, w.Name, i)
+		remember(paths, w.Path, i)
+	}
+}
+
+// remember notes the first place of a name.
+func remember(seen map[string]int, name string, i int) {
+	if _, twice := seen[name]; !twice {
+		seen[name] = i
 	}
 }
 
@@ -67,6 +84,13 @@ func (ld *loader) checkEvent(path, preset string, paths *[]event.Path) {
 }
 
 func (ld *loader) checkSignature(path string, w *Webhook) {
+	if w.Preset == PresetNone {
+		ld.checkOpen(path, w)
+		return
+	}
+	if w.Insecure {
+		ld.warn(strings.TrimSuffix(path, ".signature")+".insecure", "has no effect: the source verifies signatures", "remove it; it is for preset none")
+	}
 	preset := ld.given(path+".preset") || !ld.given("sources")
 	if !preset && w.Scheme.Header == "" && !ld.faulty[path+".header"] {
 		ld.fault(path, "a source needs a signature", `name a preset ("cxone"), or describe it: header, algorithm, encoding`)
@@ -83,6 +107,28 @@ func (ld *loader) checkSignature(path string, w *Webhook) {
 	ld.checkNames(path+".secrets", w)
 	if !ld.anyFault(path) {
 		ld.checkKeys(path+".secrets", w)
+	}
+}
+
+// checkOpen checks a source that verifies nothing: that must have been said
+// twice, or senders must show a certificate.
+func (ld *loader) checkOpen(path string, w *Webhook) {
+	walkScalars("", w.signatureKeys(), func(key string, _ *scalar) {
+		if key != "preset" && !strings.HasPrefix(key, "secrets") && ld.given(path+"."+key) {
+			ld.fault(path+"."+key, "preset none reads no signature", "remove it, or name another preset")
+		}
+	})
+	if ld.given(path + ".secrets") {
+		ld.fault(path+".secrets", "preset none takes no secrets", "remove them, or name another preset")
+	}
+	insecure := strings.TrimSuffix(path, ".signature") + ".insecure"
+	certified := ld.cfg.Listen.TLS.ClientCAFile != "" || ld.faulty["listen"] || ld.faulty["listen.tls"] || ld.faulty["listen.tls.client_ca_file"]
+	switch {
+	case w.Insecure && !certified:
+		ld.warn(insecure, "whoever reaches "+ld.quote(strings.TrimSuffix(path, ".signature")+".path", w.Path)+" may write into Kafka", "let only the sender reach it, or set listen.tls.client_ca_file")
+	case !w.Insecure && !certified && !ld.faulty[insecure]:
+		ld.fault(path+".preset", "with none, anybody who reaches the path may write into Kafka",
+			"set listen.tls.client_ca_file, so that senders show a certificate, or say insecure: true in this source")
 	}
 }
 
@@ -112,7 +158,8 @@ func whsecLen(secret []byte) int {
 }
 
 func (ld *loader) checkNames(secrets string, w *Webhook) {
-	if len(w.Secrets) == 0 {
+	signature := strings.TrimSuffix(secrets, ".secrets")
+	if len(w.Secrets) == 0 && (ld.given(secrets) || !ld.faulty[signature] && !ld.faulty[signature+".preset"]) {
 		ld.fault(secrets, "a source needs at least one secret", "example: [{id: \"2026-11\", file: /run/secrets/cxone}]")
 	}
 	seen := make(map[string]bool)
@@ -185,6 +232,9 @@ func (ld *loader) loadSecrets() {
 	ld.loadSecret(registry+".password", registry+".password_file", &r.Password, &r.PasswordFile, false)
 	ld.loadSecret(registry+".token", registry+".token_file", &r.Token, &r.TokenFile, false)
 	ld.loadKafkaSecrets()
+	if ld.given("admin.token_file") && ld.cfg.Admin.TokenFile != "" {
+		ld.loadSecretFile("admin.token_file", &ld.cfg.Admin.Token, &ld.cfg.Admin.TokenFile)
+	}
 }
 
 // loadSecret settles one secret that may be given as text or as a file. The

@@ -9,6 +9,7 @@
 package config
 
 import (
+	"errors"
 	"time"
 
 	"github.com/cxrelay/cxrelay/internal/event"
@@ -28,6 +29,8 @@ type Config struct {
 	Kafka    Kafka
 	Limits   Limits
 	Shutdown Shutdown
+
+	read reading // where all this was read
 }
 
 // Listen is the webhook listener.
@@ -63,11 +66,29 @@ type Webhook struct {
 	Name      string // metric label and record header
 	Path      string // matched exactly
 	Deadline  time.Duration
+	Preset    string // the name that Scheme started from, or empty
 	Scheme    signature.Scheme
-	Secrets   []NamedSecret // at least one
+	Secrets   []NamedSecret // at least one; none with PresetNone
 	Event     event.Paths
 	NoContact NoContact
 	Insecure  bool // preset none without client certificates
+}
+
+// PresetNone is the preset of a source that proves nothing.
+const PresetNone = "none"
+
+// Verifier makes the verifier of source i. One that accepts everything is
+// made only for preset none, and only where the source is insecure on purpose
+// or senders show a certificate.
+func (c *Config) Verifier(i int) (*signature.Verifier, error) {
+	w := &c.Sources[i]
+	if w.Preset != PresetNone {
+		return signature.NewVerifier(w.Scheme, w.Keys())
+	}
+	if !w.Insecure && len(c.Listen.TLS.ClientCA) == 0 {
+		return nil, errors.New("preset none needs listen.tls.client_ca_file, or insecure: true")
+	}
+	return signature.Unverified(), nil
 }
 
 // NamedSecret is one key of a source.
@@ -92,7 +113,7 @@ type Schema struct {
 	Mode        SchemaMode
 	Registry    Registry
 	Subject     string        // of every route that names none
-	Version     int           // of every route that names none; 0: the latest
+	Version     int           // of Subject, for routes that name none; 0: the latest
 	MaxAge      time.Duration // a schema that nobody confirmed for longer is not used; 0: no limit
 	SnapshotDir string        // of the schemas on disk; empty: none
 	Remote      Remote
@@ -186,7 +207,7 @@ func newWebhook() Webhook { return Webhook{Path: "/cxone/webhook", Deadline: 2 *
 // comes from the environment.
 func builtinSource() Webhook {
 	w := newWebhook()
-	w.Name = "cxone"
+	w.Name, w.Preset = "cxone", "cxone"
 	w.Scheme, _ = signature.Preset("cxone")
 	return w
 }

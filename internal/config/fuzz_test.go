@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,18 +24,27 @@ func render(err error, warnings []config.Problem) string {
 
 // FuzzLoad: whatever the file says, Load returns either a config that keeps
 // its promises, or nil and at least one fault; twice the same; and never what
-// the environment and the files hold as secrets.
+// the environment and the files hold as secrets. A config is printed as it is,
+// without its secrets, and the JSON Schema takes what Load takes.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("testdata/faults/*.yaml")
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, name := range append(files, "../../examples/cxrelay.yaml") {
+	examples, err := filepath.Glob("../../examples/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	schema := fileSchema(f)
+	for _, name := range append(files, examples...) {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(string(data))
+	}
+	for _, data := range goodFiles() {
+		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data string) {
 		if len(data) > 4096 {
@@ -64,19 +74,86 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		promises(t, c)
+		reprints(t, c, src)
+		if value, ok := config.Generic([]byte(data)); ok {
+			if err := schema.Validate(value); err != nil {
+				t.Fatalf("Load takes it, the schema does not: %v", err)
+			}
+		}
 	})
+}
+
+// reprints: what is printed is read as the same, but for the secrets in it.
+func reprints(t *testing.T, c *config.Config, src config.Source) {
+	t.Helper()
+	text := c.YAML(true)
+	if strings.Contains(string(text), "hunter2hunter2") && !strings.Contains(string(src.Data), "hunter2hunter2") {
+		t.Fatalf("a secret is printed:\n%s", text)
+	}
+	original := src.ReadFile
+	again, _, err := config.Load(config.Source{File: "/c.yaml", Data: text, ReadFile: func(name string) ([]byte, error) {
+		return original(filepath.Base(name))
+	}})
+	switch {
+	case err != nil && strings.Contains(string(text), "***"): // no key of its scheme
+	case err != nil:
+		t.Fatalf("what is printed does not load: %v\n%s", err, text)
+	case string(again.YAML(false)) != string(c.YAML(false)):
+		t.Fatalf("printed\n%s\nand again\n%s", c.YAML(false), again.YAML(false))
+	}
+}
+
+// goodFiles are seeds that load.
+func goodFiles() []string {
+	const source = "sources:\n  - {name: a, path: /a, signature: {preset: cxone, secrets: [{id: a, file: good}]}}\n"
+	return []string{
+		source,
+		source + "listen: {metrics: true, tls: {cert_file: good.pem, key_file: key.pem, client_ca_file: good.pem}}\nadmin: {address: ':1', token_file: good}\n",
+		"sources:\n  - {name: a, path: /a, insecure: true, signature: {preset: none}}\n  - {name: b, path: /b, event: {id: []}, no_contact: null_key, signature: {preset: bearer, prefix: '', secrets: [{id: a, value: '${SECRET}'}]}}\n",
+		source + "routes:\n  - {type: A, topic: a, sources: [a], version: 4, key: raw}\n  - {type: A, topic: b, subject: 'x: y'}\n  - {type: '*', drop: true}\nschema: {version: 3, max_age: 90m, snapshot_dir: d}\n",
+		source + "schema: {mode: off}\nkafka: {sasl: {mechanism: PLAIN, username: '${SECRET}', password: '${SECRET}'}, tls: {enabled: true, ca_file: good.pem}}\n",
+		source + "schema: {mode: remote, remote: {attempts: 1, backoff: 1h, timeout: 1m30s}, registry: {username: 'null', password_file: good}}\ninstance: '1'\n",
+		"sources:\n  - name: a\n    signature: {header: x, algorithm: hmac-sha1, encoding: hex, prefix: 'v1=', signed: '{timestamp}.{body}', timestamp: {key: t, tolerance: 1h}, list: {separator: ','}, secrets: [{id: a, file: good}]}\n",
+		source + "kafka: {partitions: {a: 3}}\nroutes: [{type: '$${x}', topic: a}, {type: '$$$${x}: #', topic: a}]\n",
+		source + "kafka: {partitions: {'a': 3, 'b c': 4}}\nroutes: [{type: '$${x}', topic: a}, {type: b, topic: 'b'}]\n",
+	}
+}
+
+// TestGoodFiles: the seeds of FuzzLoad that shall load do, but for the last.
+func TestGoodFiles(t *testing.T) {
+	for i, data := range goodFiles() {
+		src := faultSource("c.yaml", []byte(data))
+		src.Env = append(src.Env, "KAFKA_BROKERS=k:1", "SCHEMA_REGISTRY_URL=http://r")
+		c, _, err := config.Load(src)
+		if (err != nil) != (i == len(goodFiles())-1) {
+			t.Errorf("%s: %v", data, err)
+		}
+		if err == nil {
+			promises(t, c)
+			reprints(t, c, src)
+		}
+	}
 }
 
 // promises are those in the comments of Config.
 func promises(t *testing.T, c *config.Config) {
 	t.Helper()
-	w := c.Sources[0]
+	for i, w := range c.Sources {
+		verified := len(w.Secrets) > 0 && !w.Secrets[0].Value.Empty() && len(w.Scheme.Validate()) == 0
+		open := w.Preset == config.PresetNone && (w.Insecure || len(c.Listen.TLS.ClientCA) > 0) && len(w.Secrets) == 0
+		switch {
+		case verified == open, len(w.Event.Type) == 0, len(w.Event.Contact) == 0, w.Deadline <= 0, w.Path[0] != '/':
+			t.Fatalf("source %+v", w)
+		case slices.ContainsFunc(c.Sources[:i], func(o config.Webhook) bool { return o.Name == w.Name || o.Path == w.Path }):
+			t.Fatalf("twice %+v", w)
+		}
+		if _, err := c.Verifier(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	registry := len(c.Schema.Registry.URLs) > 0 || c.Schema.Mode == config.Off
 	switch {
-	case len(c.Sources) != 1 || len(w.Secrets) == 0 || w.Secrets[0].Value.Empty(),
-		len(w.Event.Type) == 0, len(w.Event.Contact) == 0, w.Deadline <= 0, w.Path[0] != '/',
-		len(w.Scheme.Validate()) != 0:
-		t.Fatalf("source %+v", w)
-	case len(c.Routes) == 0, len(c.Kafka.Brokers) == 0, len(c.Schema.Registry.URLs) == 0:
+	case len(c.Routes) == 0, len(c.Sources) == 0, len(c.Kafka.Brokers) == 0, !registry:
 		t.Fatalf("%+v", c)
 	case c.Limits.Body <= 0, c.Limits.Body > c.Limits.InFlightBytes/2, c.Limits.InFlightRecords <= 0,
 		c.Limits.Connections <= 0, c.Limits.OldestUnacked <= 0, c.Shutdown.Timeout <= 0, c.Shutdown.Delay < 0:

@@ -1,142 +1,125 @@
 package config
 
 import (
-	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/cxrelay/cxrelay/internal/event"
 	"github.com/cxrelay/cxrelay/internal/route"
 	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
-// node is what may stand at one place of the configuration, bound to the
-// field that it fills in. The tree of nodes is the one description of all
-// keys: the file is read along it, the names of environment variables and the
-// suggestions for misspelt keys are made from it.
-type node interface{ isNode() }
-
-// object is a mapping with known keys. They are read in this order, whatever
-// the order of the file.
-type object []key
-
-type key struct {
-	name string
-	node node
-}
-
-// scalar is one value, given as text.
-type scalar struct {
-	set    func(string) error // the error quotes the value only if it is no secret
-	secret bool
-}
-
-// list is a sequence.
-type list struct {
-	reset func()      // forgets the default
-	grow  func() node // appends an element and returns where it is filled in
-	texts bool        // of texts: one line with commas can give it
-
-	scalars bool // its elements are single values
-}
-
-// dict is a mapping with free keys.
-type dict struct {
-	set func(name, value string) error
-}
-
-func (object) isNode()  {}
-func (*scalar) isNode() {}
-func (*list) isNode()   {}
-func (*dict) isNode()   {}
-
 // keys is the tree of all keys.
 func (c *Config) keys() object {
 	return object{
-		{"instance", plain(&c.Instance)},
-		{"listen", object{
-			{"address", plain(&c.Listen.Address)},
-			{"metrics", parsed(&c.Listen.Metrics, parseBool)},
-			{"tls", object{
-				{"cert_file", plain(&c.Listen.TLS.CertFile)},
-				{"key_file", plain(&c.Listen.TLS.KeyFile)},
-				{"client_ca_file", plain(&c.Listen.TLS.ClientCAFile)},
-			}},
-		}},
-		{"admin", object{
-			{"address", plain(&c.Admin.Address)},
-			{"token_file", plain(&c.Admin.TokenFile)},
-			{"ready_on_kafka", parsed(&c.Admin.ReadyOnKafka, parseBool)},
-		}},
-		{"sources", listOf(&c.Sources, newWebhook, (*Webhook).keys)},
-		{"routes", listOf(&c.Routes, func() route.Route { return route.Route{} }, routeKeys)},
-		{"schema", c.Schema.keys()},
-		{"kafka", object{
-			{"brokers", texts(&c.Kafka.Brokers)},
-			{"sasl", c.Kafka.SASL.keys()},
-			{"tls", c.Kafka.TLS.keys()},
-			{"partitioner", parsed(&c.Kafka.Partitioner, parsePartitioner)},
-			{"partitions", &dict{set: c.Kafka.pin}},
-			{"strict", parsed(&c.Kafka.Strict, parseBool)},
-		}},
-		{"limits", object{
-			{"body", parsed(&c.Limits.Body, ParseSize)},
-			{"in_flight_bytes", parsed(&c.Limits.InFlightBytes, ParseSize)},
-			{"in_flight_records", parsed(&c.Limits.InFlightRecords, parseCount)},
-			{"oldest_unacked", parsed(&c.Limits.OldestUnacked, positiveDuration)},
-			{"connections", parsed(&c.Limits.Connections, parseCount)},
-		}},
+		{"instance", plain(&c.Instance), "names this relay in every record; empty: the host name"},
+		{"listen", c.Listen.keys(), "the webhook listener"},
+		{"admin", c.Admin.keys(), "the listener for metrics, health and the admin API"},
+		{"sources", c.sourceList(), "who sends webhooks, and how they are signed; without this key: `/cxone/webhook` with preset `cxone` and the secret of `CXONE_WEBHOOK_SECRET`"},
+		{"routes", c.routeList(), "which type of event goes to which topic: the type itself beats a glob, of several globs the first wins; without this key: the four types of a CXone Data Action"},
+		{"schema", c.Schema.keys(), "how payloads are validated"},
+		{"kafka", c.Kafka.keys(), "the cluster"},
+		{"limits", c.Limits.keys(), "bounds of the whole relay"},
 		{"shutdown", object{
-			{"delay", parsed(&c.Shutdown.Delay, ParseDuration)},
-			{"timeout", parsed(&c.Shutdown.Timeout, positiveDuration)},
-		}},
+			{"delay", duration(&c.Shutdown.Delay), "how long the relay still serves, no longer ready, before it stops: for load balancers"},
+			{"timeout", positiveDuration(&c.Shutdown.Timeout), "for what is under way then"},
+		}, "what happens between the signal and the exit"},
 	}
+}
+
+func (l *Listen) keys() object {
+	return object{
+		{"address", plain(&l.Address), "`host:port` for the webhooks; without a host, every interface"},
+		{"metrics", boolean(&l.Metrics), "serve `/metrics` here, too; true when there is no file at all"},
+		{"tls", object{
+			{"cert_file", pemFile(&l.TLS.CertFile, &l.TLS.Cert), "the certificate with its chain, in PEM; together with key_file it makes the listener speak TLS"},
+			{"key_file", secretFile(&l.TLS.KeyFile, &l.TLS.Key), "its private key, in PEM"},
+			{"client_ca_file", pemFile(&l.TLS.ClientCAFile, &l.TLS.ClientCA), "senders must show a certificate of these authorities (PEM)"},
+		}, "TLS of the webhook listener"},
+	}
+}
+
+func (a *Admin) keys() object {
+	return object{
+		{"address", plain(&a.Address), "`host:port` for metrics, health and the admin API: keep it off the network"},
+		{"token_file", secretFile(&a.TokenFile, &a.Token), "a file with the token that opens the admin API off loopback; without it, only metrics and health answer there"},
+		{"ready_on_kafka", boolean(&a.ReadyOnKafka), "not ready while Kafka is away; false: ready, and webhooks get 503"},
+	}
+}
+
+// sourceList compares what a source has with what its own preset gives.
+func (c *Config) sourceList() *list {
+	l := listOf(&c.Sources, newWebhook, (*Webhook).keys)
+	l.fresh = func(i int) node {
+		w := newWebhook()
+		if i >= 0 && i < len(c.Sources) {
+			w.Preset = c.Sources[i].Preset
+			w.Scheme, _ = signature.Preset(w.Preset)
+		}
+		return w.keys()
+	}
+	return l
 }
 
 func (w *Webhook) keys() node {
 	return object{
-		{"name", plain(&w.Name)},
-		{"path", plain(&w.Path)},
-		{"deadline", parsed(&w.Deadline, positiveDuration)},
-		{"signature", signatureKeys(w)},
+		{"name", plain(&w.Name), "the source's name in metrics and record headers"},
+		{"path", plain(&w.Path), "the path of the webhook's URL, matched exactly"},
+		{"deadline", positiveDuration(&w.Deadline), "how long a sender waits for Kafka; then it gets a 503, although Kafka may still take the record"},
+		{"signature", w.signatureKeys(), "how a request proves where it is from"},
 		{"event", object{
-			{"type", paths(&w.Event.Type)},
-			{"contact", paths(&w.Event.Contact)},
-			{"id", paths(&w.Event.ID)},
-		}},
-		{"no_contact", parsed(&w.NoContact, parseNoContact)},
-		{"insecure", parsed(&w.Insecure, parseBool)},
+			{"type", paths(&w.Event.Type), "where the type of an event stands: the first path that finds one wins; default `[actionType]`"},
+			{"contact", paths(&w.Event.Contact), "where the contact id stands; default `[contactId]`"},
+			{"id", paths(&w.Event.ID), "where the event id stands; none found: the SHA-256 of the body; default `[eventId]`"},
+		}, "where the facts stand in the JSON, as names joined by dots"},
+		{"no_contact", oneOf(&w.NoContact, parseNoContact, noContactNames()...), "what becomes of an event without a contact id: refused, keyed by its event id, or without a key and so without order"},
+		{"insecure", boolean(&w.Insecure), "with preset `none`: anybody who reaches the path may write into Kafka"},
 	}
 }
 
 // signatureKeys has preset first: the other keys change what it gives.
-func signatureKeys(w *Webhook) node {
+func (w *Webhook) signatureKeys() node {
 	s := &w.Scheme
 	return object{
-		{"preset", parsed(s, parsePreset)},
-		{"header", plain(&s.Header)},
-		{"algorithm", parsed(&s.Algorithm, signature.ParseAlgorithm)},
-		{"encoding", parsed(&s.Encoding, signature.ParseEncoding)},
-		{"prefix", plain(&s.Prefix)},
-		{"signed", parsed(&s.Signed, signature.ParseTemplate)},
+		{"preset", presetOf(w), "a scheme that is known by name; the keys below change it, or describe one whole"},
+		{"header", plain(&s.Header), "the header that carries the signature, or the token"},
+		{"algorithm", oneOf(&s.Algorithm, signature.ParseAlgorithm, signature.Algorithms()...), "how the signature is made; `static`: the header carries the secret itself"},
+		{"encoding", oneOf(&s.Encoding, signature.ParseEncoding, signature.Encodings()...), "how the signature is written in the header"},
+		{"prefix", plain(&s.Prefix), "what stands before the signature, such as `sha256=`"},
+		{"signed", parsed(&s.Signed, signature.ParseTemplate, form{name: "template"}), "what is signed, of `{body}`, `{timestamp}` and `{id}`"},
 		{"timestamp", object{
-			{"header", plain(&s.Timestamp.Header)},
-			{"key", plain(&s.Timestamp.Key)},
-			{"unit", parsed(&s.Timestamp.Unit, signature.ParseUnit)},
-			{"tolerance", parsed(&s.Timestamp.Tolerance, positiveDuration)},
-		}},
-		{"list", object{{"separator", plain(&s.List.Separator)}}},
-		{"id_header", plain(&s.IDHeader)},
-		{"secret_encoding", parsed(&s.SecretEncoding, signature.ParseSecretEncoding)},
-		{"secrets", listOf(&w.Secrets, func() NamedSecret { return NamedSecret{} }, (*NamedSecret).keys)},
+			{"header", plain(&s.Timestamp.Header), "the header that carries the signed time"},
+			{"key", plain(&s.Timestamp.Key), "the list entry that carries it, in place of a header"},
+			{"unit", oneOf(&s.Timestamp.Unit, signature.ParseUnit, signature.Units()...), "the unit of the signed time"},
+			{"tolerance", positiveDuration(&s.Timestamp.Tolerance), "how far the signed time may lie from the relay's clock"},
+		}, "where the signed time stands"},
+		{"list", object{
+			{"separator", plain(&s.List.Separator), "what stands between them: a space, a comma or a semicolon"},
+		}, "the header holds several signatures, of which one must match"},
+		{"id_header", plain(&s.IDHeader), "the header that `{id}` stands for"},
+		{"secret_encoding", oneOf(&s.SecretEncoding, signature.ParseSecretEncoding, signature.SecretEncodings()...), "how the secrets are written"},
+		{"secrets", listOf(&w.Secrets, func() NamedSecret { return NamedSecret{} }, (*NamedSecret).keys), "any of them may match; metrics tell which one did"},
 	}
 }
 
+// presetOf sets the name and with it the whole scheme.
+func presetOf(w *Webhook) *scalar {
+	return oneOf(&w.Preset, func(name string) (string, error) {
+		scheme, err := parsePreset(name)
+		if err == nil {
+			w.Scheme = scheme
+		}
+		return name, err
+	}, presetNames()...)
+}
+
+func presetNames() []string { return append(signature.PresetNames(), PresetNone) }
+
 func parsePreset(s string) (signature.Scheme, error) {
 	scheme, ok := signature.Preset(s)
-	if !ok {
-		names := signature.PresetNames()
+	if !ok && s != PresetNone {
+		names := presetNames()
 		if near := nearest(s, names); near != "" {
 			return scheme, fmt.Errorf("%s is no preset; did you mean %q?", quote(s), near)
 		}
@@ -147,116 +130,77 @@ func parsePreset(s string) (signature.Scheme, error) {
 
 func (n *NamedSecret) keys() node {
 	return object{
-		{"id", plain(&n.ID)},
-		{"value", secretText(&n.Value)},
-		{"file", plain(&n.File)},
+		{"id", plain(&n.ID), "its name in metrics and logs, such as the month it was made"},
+		{"value", secretText(&n.Value, &n.File), "the secret itself: better a file, or `${NAME}`"},
+		{"file", secretFile(&n.File, &n.Value), "the file that holds it"},
 	}
+}
+
+func (c *Config) routeList() *list {
+	l := listOf(&c.Routes, func() route.Route { return route.Route{} }, routeKeys)
+	l.brief = true
+	return l
 }
 
 func routeKeys(r *route.Route) node {
 	return object{
-		{"type", plain(&r.Pattern)},
-		{"topic", plain(&r.Topic)},
-		{"sources", texts(&r.Sources)},
-		{"subject", plain(&r.Subject)},
-		{"version", parsed(&r.Version, parseVersion)},
-		{"wire", parsed(&r.Wire, route.ParseWire)},
-		{"key", parsed(&r.Key, route.ParseKey)},
-		{"drop", parsed(&r.Drop, parseBool)},
+		{"type", plain(&r.Pattern), "the type of the event, or a glob: `*` is any run, `?` is one character"},
+		{"topic", plain(&r.Topic), "the topic that the events are written to"},
+		{"sources", texts(&r.Sources), "only events of these sources; none: of all"},
+		{"subject", plain(&r.Subject), "the subject of the schema; default: `schema.subject`"},
+		{"version", version(&r.Version), "the version of the subject; default: the latest, or for `schema.subject` that of `schema.version`"},
+		{"wire", oneOf(&r.Wire, route.ParseWire, "raw", "prefix"), "the signed bytes, or `00` and the schema id before them as Confluent's clients expect"},
+		{"key", oneOf(&r.Key, route.ParseKey, "fnv", "raw"), "`pk-` and the FNV-1a hash of the contact id, or the contact id itself"},
+		{"drop", boolean(&r.Drop), "answer 200 and write nothing"},
 	}
 }
 
-func (s *Schema) keys() node {
+func (s *Schema) keys() object {
 	return object{
-		{"mode", parsed(&s.Mode, parseSchemaMode)},
-		{"registry", s.Registry.keys()},
-		{"subject", plain(&s.Subject)},
-		{"version", parsed(&s.Version, parseVersion)},
-		{"max_age", parsed(&s.MaxAge, ParseDuration)},
-		{"snapshot_dir", plain(&s.SnapshotDir)},
+		{"mode", oneOf(&s.Mode, parseSchemaMode, schemaModeNames()...), "who validates: this relay, the registry (through a call that few have), or nobody"},
+		{"registry", s.Registry.keys(), "where the schemas come from"},
+		{"subject", plain(&s.Subject), "the subject of every route that names none"},
+		{"version", version(&s.Version), "the version of `schema.subject`, for every route that names none"},
+		{"max_age", duration(&s.MaxAge), "a schema that the registry has not confirmed for so long is not used any more; `0s`: no limit"},
+		{"snapshot_dir", filename(&s.SnapshotDir), "a folder where the last good schemas are kept, for a start while the registry is away"},
 		{"remote", object{
-			{"attempts", parsed(&s.Remote.Attempts, parseCount)},
-			{"backoff", parsed(&s.Remote.Backoff, positiveDuration)},
-			{"timeout", parsed(&s.Remote.Timeout, positiveDuration)},
-		}},
+			{"attempts", count(&s.Remote.Attempts), "how often the registry is asked"},
+			{"backoff", positiveDuration(&s.Remote.Backoff), "how long to wait before the second attempt, doubled before each further one"},
+			{"timeout", positiveDuration(&s.Remote.Timeout), "for one attempt"},
+		}, "how the registry is asked in mode `remote`"},
 	}
 }
 
-func (r *Registry) keys() node {
+func (r *Registry) keys() object {
 	return object{
-		{"urls", texts(&r.URLs)},
-		{"username", plain(&r.Username)},
-		{"password", secretText(&r.Password)},
-		{"password_file", plain(&r.PasswordFile)},
-		{"token", secretText(&r.Token)},
-		{"token_file", plain(&r.TokenFile)},
+		{"urls", texts(&r.URLs), "the addresses of the Schema Registry, tried in turn"},
+		{"username", plain(&r.Username), "for basic authentication"},
+		{"password", secretText(&r.Password, &r.PasswordFile), "the password itself: better a file"},
+		{"password_file", secretFile(&r.PasswordFile, &r.Password), "the file that holds it"},
+		{"token", secretText(&r.Token, &r.TokenFile), "a bearer token, in place of username and password"},
+		{"token_file", secretFile(&r.TokenFile, &r.Token), "the file that holds it"},
 	}
 }
 
-func (k *Kafka) pin(topic, count string) error {
-	n, err := parseCount(count)
-	if err != nil {
-		return err
-	}
-	if k.Partitions == nil {
-		k.Partitions = make(map[string]int32)
-	}
-	k.Partitions[topic] = int32(n)
-	return nil
-}
-
-// The makers of nodes.
-
-func plain(dst *string) *scalar {
-	return &scalar{set: func(s string) error {
-		for _, r := range s {
-			if !isPrint(r) {
-				return errors.New("a control character in a text")
-			}
-		}
-		*dst = s
-		return nil
-	}}
-}
-
-func secretText(dst *Secret) *scalar {
-	return &scalar{secret: true, set: func(s string) error {
-		*dst = NewSecret([]byte(s))
-		return nil
-	}}
-}
-
-func parsed[T any](dst *T, parse func(string) (T, error)) *scalar {
-	return &scalar{set: func(s string) error {
-		v, err := parse(s)
-		if err == nil {
-			*dst = v
-		}
-		return err
-	}}
-}
-
-func listOf[T any](dst *[]T, fresh func() T, keys func(*T) node) *list {
-	_, scalars := keys(new(T)).(*scalar)
-	return &list{
-		scalars: scalars,
-		reset:   func() { *dst = nil },
-		grow: func() node {
-			*dst = append(*dst, fresh())
-			return keys(&(*dst)[len(*dst)-1])
-		},
+func (k *Kafka) keys() object {
+	return object{
+		{"brokers", texts(&k.Brokers), "`host:port` of some brokers; the others are found"},
+		{"sasl", k.SASL.keys(), "how the relay authenticates"},
+		{"tls", k.TLS.keys(), "how connections are encrypted"},
+		{"partitioner", oneOf(&k.Partitioner, parsePartitioner, partitionerNames()...), "how a key picks its partition: as Java's clients do, or as librdkafka's default does"},
+		{"partitions", &dict{set: k.pin, values: k.pins, form: countForm()}, "the partition count of a topic, by its name: keys stay where they are when the topic grows"},
+		{"strict", boolean(&k.Strict), "refuse to start with a cluster that `cxrelay check --connect` warns of"},
 	}
 }
 
-func texts(dst *[]string) *list {
-	l := listOf(dst, func() string { return "" }, func(s *string) node { return plain(s) })
-	l.texts = true
-	return l
-}
-
-func paths(dst *[]event.Path) *list {
-	return listOf(dst, func() event.Path { return event.Path{} },
-		func(p *event.Path) node { return parsed(p, event.ParsePath) })
+func (l *Limits) keys() object {
+	return object{
+		{"body", size(&l.Body), "the largest request; at most half of in_flight_bytes"},
+		{"in_flight_bytes", size(&l.InFlightBytes), "the bytes of all requests together"},
+		{"in_flight_records", count(&l.InFlightRecords), "records given to Kafka and not acknowledged"},
+		{"oldest_unacked", positiveDuration(&l.OldestUnacked), "the oldest record without an answer from Kafka; from here on Kafka counts as away"},
+		{"connections", count(&l.Connections), "connections of the webhook listener"},
+	}
 }
 
 // defaultTolerance is the window for a signed time that names none.
@@ -281,125 +225,22 @@ func complete(s *signature.Scheme) {
 	}
 }
 
-// nearest returns the known name that a misspelt one is most likely meant to
-// be, or "".
-func nearest(name string, known []string) string {
-	best, bestDistance := "", min(3, (len(name)+1)/2)
-	for _, k := range known {
-		if d := distance(name, k); d < bestDistance && d < len(k) {
-			best, bestDistance = k, d
-		}
+func (k *Kafka) pin(topic, count string) error {
+	n, err := parseCount(count)
+	if err != nil {
+		return err
 	}
-	return best
+	if k.Partitions == nil {
+		k.Partitions = make(map[string]int32)
+	}
+	k.Partitions[topic] = int32(n)
+	return nil
 }
 
-// distance is the number of characters to insert, delete or replace to turn a
-// into b (Levenshtein).
-func distance(a, b string) int {
-	from, to := []rune(a), []rune(b)
-	if len(from) > len(to)+3 {
-		return len(from) - len(to)
+func (k *Kafka) pins() map[string]string {
+	texts := make(map[string]string, len(k.Partitions))
+	for topic, n := range k.Partitions {
+		texts[topic] = strconv.Itoa(int(n))
 	}
-	row := make([]int, len(to)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, c := range from {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j, d := range to {
-			cost := diagonal
-			if c != d {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(to)]
-}
-
-// foreign answers a key of Kafka's Java client or of librdkafka (also written
-// with underscores) with ours, or "".
-func foreign(name string) string {
-	switch strings.ToLower(strings.ReplaceAll(name, "_", ".")) {
-	case "bootstrap.servers", "metadata.broker.list", "seed.brokers":
-		return "Kafka's " + name + " is kafka.brokers here, a list"
-	case "partitioner", "partitioner.class":
-		return "Kafka's " + name + " is kafka.partitioner here: murmur2 or crc32"
-	case "queue.buffering.max.messages":
-		return "Kafka's " + name + " is limits.in_flight_records here"
-	case "queue.buffering.max.kbytes", "buffer.memory":
-		return "Kafka's " + name + " is limits.in_flight_bytes here"
-	case "max.request.size", "message.max.bytes":
-		return "Kafka's " + name + " is limits.body here"
-	case "delivery.timeout.ms", "message.timeout.ms", "request.timeout.ms":
-		return "how long a sender waits for Kafka is sources[].deadline here"
-	case "max.retries", "retries", "message.send.max.retries", "retry.backoff.ms":
-		return "there is nothing to set: the relay retries, and answers at sources[].deadline"
-	case "acks", "request.required.acks", "enable.idempotence", "max.in.flight.requests.per.connection":
-		return "there is nothing to set: records are always written idempotently with acks=all"
-	case "linger.ms", "queue.buffering.max.ms", "batch.size", "compression.type", "compression.codec":
-		return "there is nothing to set: records leave at once, compressed with snappy"
-	case "client.id":
-		return "there is nothing to set; instance names this relay in every record"
-	case "schema.registry.url":
-		return "this is schema.registry.urls here, a list"
-	default:
-		return foreignSecurity(strings.ToLower(name))
-	}
-}
-
-func keyHint(name, near string, siblings []string) string {
-	if near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
-	}
-	if hint := foreign(name); hint != "" {
-		return hint
-	}
-	elsewhere := ""
-	eachName(func(path string, _ bool) {
-		switch {
-		case path == name && strings.Contains(name, "."):
-			elsewhere = "write it nested: " + strings.ReplaceAll(path, ".", ": {") + ": …" + strings.Repeat("}", strings.Count(path, "."))
-		case elsewhere == "" && strings.HasSuffix("."+path, "."+name):
-			elsewhere = "there is " + path
-		}
-	})
-	if elsewhere != "" {
-		return elsewhere
-	}
-	return "known here: " + strings.Join(siblings, ", ")
-}
-
-// eachName visits the path of every key, with [] for the elements of lists.
-func eachName(visit func(path string, secret bool)) {
-	scratch := new(Config)
-	var walk func(path string, n node)
-	walk = func(path string, n node) {
-		s, isScalar := n.(*scalar)
-		if path != "" {
-			visit(path, isScalar && s.secret)
-		}
-		switch n := n.(type) {
-		case object:
-			for _, k := range n {
-				walk(member(path, k.name), k.node)
-			}
-		case *list:
-			if inner, ok := n.grow().(object); ok {
-				for _, k := range inner {
-					walk(member(path+"[]", k.name), k.node)
-				}
-			}
-		}
-	}
-	walk("", scratch.keys())
-}
-
-// Keys returns the path of every key, with [] for the elements of a list, in
-// the order of the documentation.
-func Keys() []string {
-	var paths []string
-	eachName(func(path string, _ bool) { paths = append(paths, path) })
-	return paths
+	return texts
 }

@@ -51,6 +51,7 @@ func Load(src Source) (*Config, []Problem, error) {
 	if len(ld.faults) > 0 {
 		return nil, ld.warnings, &Errors{Problems: ld.faults}
 	}
+	ld.cfg.read = reading{file: ld.src.File, origins: ld.origins}
 	return ld.cfg, ld.warnings, nil
 }
 
@@ -77,6 +78,7 @@ type origin struct {
 	env   string // fromEnv
 
 	expanded bool // variables were filled in: the value may be a secret
+	hidden   bool // one of them is named like a secret
 }
 
 type loader struct {
@@ -87,6 +89,7 @@ type loader struct {
 	text    *text
 	origins map[string]origin
 	faulty  map[string]bool // paths that have a fault already
+	named   map[string]bool // variables that the file names
 	unread  bool            // there is a file, but what it says is not known
 
 	faults, warnings []Problem
@@ -106,6 +109,7 @@ func newLoader(src Source) *loader {
 		text:    newText(""),
 		origins: make(map[string]origin),
 		faulty:  make(map[string]bool),
+		named:   make(map[string]bool),
 	}
 	for _, entry := range src.Env {
 		if name, value, ok := strings.Cut(entry, "="); ok {
@@ -158,7 +162,7 @@ func unknownEnvHint(name string, known map[string]string) string {
 func (ld *loader) loadBuiltinSource() {
 	value, set := ld.env[envSecret]
 	if inFile := ld.given("sources"); inFile || ld.faulty["sources"] {
-		if set && inFile {
+		if set && inFile && !ld.named[envSecret] {
 			ld.warnEnv(envSecret, "is ignored: the file has sources, and this is the secret of the built-in one",
 				"name it in the file: secrets: [{id: …, value: \"${"+envSecret+"}\"}]")
 		}
@@ -167,6 +171,7 @@ func (ld *loader) loadBuiltinSource() {
 	w := builtinSource()
 	w.Secrets = []NamedSecret{{ID: "env", Value: NewSecret([]byte(value))}}
 	ld.cfg.Sources = []Webhook{w}
+	ld.origins["sources[0].signature.secrets[0].value"] = origin{layer: fromEnv, env: envSecret}
 	if value != "" {
 		return
 	}
@@ -225,18 +230,6 @@ func (ld *loader) assignList(path string, n *list, value string, o origin) {
 		if err := s.set(strings.TrimSpace(item)); err != nil {
 			ld.fault(el, err.Error(), "")
 		}
-	}
-}
-
-// walkLeaves visits every node that is no object, outside lists.
-func walkLeaves(path string, o object, visit func(path string, n node)) {
-	for _, k := range o {
-		p := member(path, k.name)
-		if inner, ok := k.node.(object); ok {
-			walkLeaves(p, inner, visit)
-			continue
-		}
-		visit(p, k.node)
 	}
 }
 

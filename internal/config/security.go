@@ -91,52 +91,39 @@ func (k *Kafka) Security() string {
 
 func (s *SASL) keys() object {
 	return object{
-		{"mechanism", parsed(&s.Mechanism, parseMechanism)},
-		{"username", plain(&s.Username)},
-		{"password", secretText(&s.Password)},
-		{"password_file", plain(&s.PasswordFile)},
+		{"mechanism", mechanismOf(&s.Mechanism), "Kafka's name for the way to authenticate; none: no SASL"},
+		{"username", plain(&s.Username), "for PLAIN and SCRAM"},
+		{"password", secretText(&s.Password, &s.PasswordFile), "the password itself: better a file"},
+		{"password_file", secretFile(&s.PasswordFile, &s.Password), "the file that holds it"},
 		{"oauth", object{
-			{"token_file", plain(&s.OAuth.TokenFile)},
-			{"token_url", plain(&s.OAuth.TokenURL)},
-			{"client_id", plain(&s.OAuth.ClientID)},
-			{"client_secret", secretText(&s.OAuth.ClientSecret)},
-			{"client_secret_file", plain(&s.OAuth.ClientSecretFile)},
-			{"scopes", texts(&s.OAuth.Scopes)},
-		}},
+			{"token_file", filename(&s.OAuth.TokenFile), "a file with a token that somebody else keeps fresh; read at each authentication"},
+			{"token_url", plain(&s.OAuth.TokenURL), "the endpoint that gives tokens for client_id and client_secret"},
+			{"client_id", plain(&s.OAuth.ClientID), "the client's id, beside token_url"},
+			{"client_secret", secretText(&s.OAuth.ClientSecret, &s.OAuth.ClientSecretFile), "the secret itself: better a file"},
+			{"client_secret_file", secretFile(&s.OAuth.ClientSecretFile, &s.OAuth.ClientSecret), "the file that holds it"},
+			{"scopes", texts(&s.OAuth.Scopes), "the scopes to ask for"},
+		}, "for OAUTHBEARER: token_file alone, or token_url with the rest"},
 	}
 }
 
 func (t *ClientTLS) keys() object {
 	return object{
-		{"enabled", parsed(&t.Enabled, parseBool)},
-		{"ca_file", plain(&t.CAFile)},
-		{"cert_file", plain(&t.CertFile)},
-		{"key_file", plain(&t.KeyFile)},
-		{"server_name", plain(&t.ServerName)},
+		{"enabled", boolean(&t.Enabled), "speak TLS with the brokers"},
+		{"ca_file", pemFile(&t.CAFile, &t.CA), "the authorities that signed the brokers' certificates, in PEM; default: those of the system"},
+		{"cert_file", pemFile(&t.CertFile, &t.Cert), "the certificate that this relay shows, in PEM"},
+		{"key_file", secretFile(&t.KeyFile, &t.Key), "its private key, in PEM"},
+		{"server_name", plain(&t.ServerName), "the name in the brokers' certificates, where it is not their address"},
 	}
 }
 
-// foreignSecurity answers a key about security of Kafka's Java client or of
-// librdkafka with ours, or "".
-func foreignSecurity(name string) string {
-	switch strings.ReplaceAll(name, "_", ".") {
-	case "security.protocol":
-		return "this is kafka.tls.enabled (SSL) and kafka.sasl.mechanism (SASL) here"
-	case "sasl.mechanism", "sasl.mechanisms":
-		return "Kafka's " + name + " is kafka.sasl.mechanism here"
-	case "sasl.jaas.config":
-		return "its user and password are kafka.sasl.username and password_file here"
-	case "sasl.username", "sasl.password":
-		return "Kafka's " + name + " is under kafka.sasl here: username, password_file"
-	case "ssl.truststore.location", "ssl.truststore.certificates", "ssl.ca.location", "ssl.ca.pem":
-		return "the authorities are kafka.tls.ca_file here, in PEM"
-	case "ssl.keystore.location", "ssl.keystore.certificate.chain", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.key":
-		return "the client's certificate is kafka.tls.cert_file and key_file here, in PEM"
-	case "ssl.endpoint.identification.algorithm", "enable.ssl.certificate.verification", "insecure.skip.verify", "insecure.skip.tls.verify":
-		return "there is nothing to set: certificates are always verified; see kafka.tls.ca_file and server_name"
-	case "sasl.oauthbearer.token.endpoint.url":
-		return "Kafka's " + name + " is kafka.sasl.oauth.token_url here"
-	default:
-		return ""
+// mechanismOf has no text for none: there is no word for it.
+func mechanismOf(dst *Mechanism) *scalar {
+	s := oneOf(dst, parseMechanism, mechanismNames...)
+	s.text = func() string {
+		if *dst == NoSASL {
+			return ""
+		}
+		return dst.String()
 	}
+	return s
 }

@@ -73,7 +73,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-func positiveDuration(s string) (time.Duration, error) {
+func parsePositive(s string) (time.Duration, error) {
 	d, err := ParseDuration(s)
 	if err == nil && d == 0 {
 		return 0, errors.New("must be more than zero")
@@ -112,11 +112,13 @@ func parseVersion(s string) (int, error) {
 	return n, nil
 }
 
+func schemaModeNames() []string { return []string{"local", "remote", "off"} }
+
 // String returns the word of the configuration.
-func (m SchemaMode) String() string { return word(int(m), "local", "remote", "off") }
+func (m SchemaMode) String() string { return word(int(m), schemaModeNames()...) }
 
 func parseSchemaMode(s string) (SchemaMode, error) {
-	n, err := index(s, "local", "remote", "off")
+	n, err := index(s, schemaModeNames()...)
 	return SchemaMode(n), err
 }
 
@@ -129,11 +131,13 @@ const (
 	CRC32                      // librdkafka's default for keyed records
 )
 
+func partitionerNames() []string { return []string{"murmur2", "crc32"} }
+
 // String returns the word of the configuration.
-func (p Partitioner) String() string { return word(int(p), "murmur2", "crc32") }
+func (p Partitioner) String() string { return word(int(p), partitionerNames()...) }
 
 func parsePartitioner(s string) (Partitioner, error) {
-	n, err := index(s, "murmur2", "crc32")
+	n, err := index(s, partitionerNames()...)
 	return Partitioner(n), err
 }
 
@@ -147,11 +151,13 @@ const (
 	NullKey                  // it has no key: any partition, no order
 )
 
+func noContactNames() []string { return []string{"reject", "event_id", "null_key"} }
+
 // String returns the word of the configuration.
-func (n NoContact) String() string { return word(int(n), "reject", "event_id", "null_key") }
+func (n NoContact) String() string { return word(int(n), noContactNames()...) }
 
 func parseNoContact(s string) (NoContact, error) {
-	n, err := index(s, "reject", "event_id", "null_key")
+	n, err := index(s, noContactNames()...)
 	return NoContact(n), err
 }
 
@@ -224,6 +230,15 @@ func quote(s string) string {
 // reference is what stands between ${ and }.
 func reference() *regexp.Regexp {
 	return regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(?::([-?])(.*))?$`)
+}
+
+// variables are the names of those that expand looks at in s.
+func variables(s string) []string {
+	var names []string
+	for _, m := range regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)`).FindAllStringSubmatch(s, -1) {
+		names = append(names, m[1])
+	}
+	return names
 }
 
 // expand replaces ${NAME}, ${NAME:-default} (when NAME is unset or empty) and

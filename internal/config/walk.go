@@ -89,6 +89,9 @@ func (ld *loader) walkScalar(path string, n *scalar, y ast.Node) {
 		ld.warn(path, "a secret is written in the file",
 			"keep it in a file of its own (key "+fileKey(path)+"), or in the environment (${NAME})")
 	}
+	for _, name := range variables(raw) {
+		ld.named[name] = true
+	}
 	value, faults := expand(raw, ld.env)
 	for _, f := range faults {
 		delete(ld.faulty, path) // each name that is not set is worth a line
@@ -100,7 +103,7 @@ func (ld *loader) walkScalar(path string, n *scalar, y ast.Node) {
 	expanded := value != raw
 	if expanded {
 		o := ld.origins[path]
-		o.expanded = true
+		o.expanded, o.hidden = true, slices.ContainsFunc(variables(raw), looksSecret)
 		ld.origins[path] = o
 	}
 	switch err := n.set(value); {
@@ -217,11 +220,11 @@ func (ld *loader) walkObject(path string, o object, entries []entry) {
 		if slices.Contains(names, e.name) {
 			continue
 		}
-		near := nearest(e.name, names)
-		ld.hideBelow(e.value, o.maybeSecret(path, e.name, near))
-		ld.faultAt(member(path, e.name), e.at, "unknown key", keyHint(e.name, near, names))
-		if near != "" {
-			ld.faulty[member(path, near)] = true // "is missing" would only repeat it
+		meant, hint := keyHint(path, e.name, names)
+		ld.hideBelow(e.value, o.maybeSecret(path, e.name, strings.TrimPrefix(meant, path+".")))
+		ld.faultAt(member(path, e.name), e.at, "unknown key", hint)
+		if meant != "" {
+			ld.faulty[meant] = true // "is missing" would only repeat it
 		}
 	}
 }

@@ -64,7 +64,7 @@ type Table struct {
 func New(rows []Route) (*Table, error) {
 	t := &Table{rows: slices.Clone(rows)}
 	var faults Errors
-	seen := make(map[string]int, len(rows))
+	seen := make(map[string][]int, len(rows))
 	for i := range t.rows {
 		r := &t.rows[i]
 		fault := func(f Field, err error) {
@@ -78,11 +78,11 @@ func New(rows []Route) (*Table, error) {
 			t.globs = append(t.globs, i)
 			continue
 		}
-		if first, twice := seen[r.Pattern]; twice && r.Pattern != "" {
+		if first, twice := t.taken(seen[r.Pattern], r); twice && r.Pattern != "" {
 			fault(FieldPattern, fmt.Errorf("routes[%d] has this type already", first))
 			continue
 		}
-		seen[r.Pattern] = i
+		seen[r.Pattern] = append(seen[r.Pattern], i)
 		t.exact = append(t.exact, i)
 	}
 	if len(faults) > 0 {
@@ -92,6 +92,27 @@ func New(rows []Route) (*Table, error) {
 		return strings.Compare(t.rows[a].Pattern, t.rows[b].Pattern)
 	})
 	return t, nil
+}
+
+// taken finds among earlier rows of the type of r one that takes the events of
+// all its sources, so that r could never match.
+func (t *Table) taken(earlier []int, r *Route) (by int, found bool) {
+	for _, i := range earlier {
+		if coversSources(t.rows[i].Sources, r.Sources) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// coversSources reports whether a row of the sources outer takes the events of
+// every source of inner. No sources are all.
+func coversSources(outer, inner []string) bool {
+	if len(outer) == 0 {
+		return true
+	}
+	missing := func(name string) bool { return !slices.Contains(outer, name) }
+	return len(inner) > 0 && !slices.ContainsFunc(inner, missing)
 }
 
 func (r *Route) checkTarget(fault func(Field, error)) {
