@@ -14,6 +14,7 @@ const (
 	CauseSecretCharset  Cause = "secret_charset"   // the key is the secret in another charset
 	CauseWhsec          Cause = "whsec_prefix"     // "whsec_" belongs to the key, or does not
 	CauseHeader         Cause = "header"           // the signature stands in another header
+	CauseRepeated       Cause = "repeated"         // a header stands several times
 	CauseList           Cause = "list"             // it is one of a list, or alone
 	CausePrefix         Cause = "prefix"           // the text before it is missing, extra or another
 	CauseDecoration     Cause = "decoration"       // white space, quotes or percent signs
@@ -34,6 +35,16 @@ const (
 	CauseReserialised   Cause = "reserialised"     // parsed and written again
 	CauseBodyEncoding   Cause = "body_encoding"    // base64 or gzip, or no longer
 )
+
+// Causes returns all causes, in order.
+func Causes() []Cause {
+	return []Cause{
+		CauseOtherSecret, CauseSecretEncoding, CauseSecretNewline, CauseSecretBlanks, CauseSecretQuotes, CauseSecretCharset, CauseWhsec,
+		CauseHeader, CauseRepeated, CauseList, CausePrefix, CauseDecoration, CauseEncoding, CauseLetterCase, CauseAlgorithm,
+		CauseTimeNotSigned, CauseTimeSigned, CauseTemplate, CauseClock, CauseUnit,
+		CauseEmptyBody, CauseNewline, CauseWhiteSpace, CauseLineEnds, CauseByteOrderMark, CauseCharset, CauseReserialised, CauseBodyEncoding,
+	}
+}
 
 // Departure is one way in which a request differs from what the scheme asks.
 // It holds nothing of secret, signature or body.

@@ -154,8 +154,27 @@ func (r *Report) explain(q Question, c Capture) {
 	}
 	all := append(append([]Secret(nil), q.Secrets...), q.Others...)
 	r.Secret, r.Departures = all[found.key.value.secret].ID, found.departures()
+	if len(r.Departures) == 0 {
+		r.Departures = found.formal(r.Failure)
+	}
 	if skew, ok := found.skew(q.Now); ok && q.Scheme.Timestamp.Tolerance > 0 && skew.Abs() > q.Scheme.Timestamp.Tolerance {
 		r.Departures = append(r.Departures, clock(skew, q.Scheme.Timestamp.Tolerance))
+	}
+}
+
+// formal explains a signature that is right in itself, in a request that is
+// refused before anybody looks at it.
+func (h *hit) formal(f *Failure) []Departure {
+	switch f.Why {
+	case BadTimestamp:
+		if u, ok := unitOf(h.message.value.stamp); ok {
+			return depart(nil, CauseUnit, "with the time read in unit "+string(u), "set timestamp.unit: "+string(u))
+		}
+		return depart(nil, CauseUnit, "with the time in the unit of the scheme", "have the sender write the time in that unit: s, ms or rfc3339")
+	case Multiple:
+		return depart(nil, CauseRepeated, "with the header "+f.Header+" only once", "find the proxy that adds the header again")
+	default: // Malformed or TooMany
+		return depart(nil, CauseList, "without the empty, second or many other entries of the list", "have the sender write each entry once")
 	}
 }
 

@@ -28,8 +28,8 @@ func (c Capture) foreign() *Foreign {
 			return found
 		}
 	}
-	var sns struct{ SigningCertURL, SigningCertUrl string }
-	if json.Unmarshal(c.Body, &sns) == nil && sns.SigningCertURL+sns.SigningCertUrl != "" {
+	var sns struct{ SigningCertURL string } // in any case: a Lambda writes SigningCertUrl
+	if json.Unmarshal(c.Body, &sns) == nil && sns.SigningCertURL != "" {
 		return &Foreign{"Amazon SNS", publicKey}
 	}
 	if len(c.candidates("")) == 0 {

@@ -57,7 +57,11 @@ func (g *generator) separators(value string) []string {
 	if !g.deep {
 		return out
 	}
-	for _, sep := range []string{"", ",", ";", " "} {
+	all := []string{"", ",", ";", " "}
+	if strings.HasPrefix(value, "v1") && strings.Contains(value, " v1") {
+		all = []string{"", " ", ",", ";"} // Standard Webhooks: the comma belongs to the prefix
+	}
+	for _, sep := range all {
 		if !slices.Contains(out, sep) && strings.Contains(value, sep) {
 			out = append(out, sep)
 		}
@@ -187,10 +191,9 @@ func (g *generator) appendOdd(out []variation[received], r received, text string
 	if text != strings.ToLower(text) && text != strings.ToUpper(text) {
 		return out
 	}
-	if folded, bytes := fold(text), 0; consists(folded, base64Alphabet) {
-		bytes = len(folded) * 6 / 8
+	if folded := fold(text); consists(folded, base64Alphabet) {
 		for _, a := range Algorithms() {
-			if a != Static && a.size() == bytes {
+			if a != Static && a.size() == len(folded)*6/8 {
 				r.encoding, r.bytes, r.folded, r.algorithm = Base64, []byte(folded), true, a
 				out = append(out, variation[received]{r, depart(deps, CauseLetterCase, "read as base64 without regard to letter case",
 					"find what changes the letter case of the header's value on the way: base64 does not survive that")})
