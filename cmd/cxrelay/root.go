@@ -82,6 +82,7 @@ Registry and writes them into Kafka. It answers only when the event is safe.`,
 		newCheckCommand(),
 		newSendCommand(),
 		newSignCommand(),
+		newVerifyCommand(),
 		newVersionCommand(),
 	)
 	return root
