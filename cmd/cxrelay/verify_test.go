@@ -59,8 +59,11 @@ func loadBlock(t *testing.T, block string) *config.Config {
 		File: "block.yaml", Data: []byte("sources:\n  - name: cxone\n" + block),
 		Env: []string{"KAFKA_BROKERS=k:9092", "SCHEMA_REGISTRY_URL=http://r:8081"},
 		ReadFile: func(name string) ([]byte, error) {
-			if strings.HasPrefix(name, "/run/secrets/") {
-				return []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw:\n"), nil
+			switch {
+			case strings.HasPrefix(name, "/run/secrets/") && strings.Contains(block, "preset: standard-webhooks"):
+				return []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"), nil
+			case strings.HasPrefix(name, "/run/secrets/"):
+				return []byte("user:password\n"), nil
 			}
 			return os.ReadFile(name)
 		},
@@ -94,6 +97,20 @@ func TestVerifySenders(t *testing.T) {
 				t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 			}
 		})
+	}
+}
+
+// Every sender, with a secret that somebody put into quotes: it is named, and
+// not shown.
+func TestVerifyQuotedSecrets(t *testing.T) {
+	for _, s := range allSenders(t) {
+		request, secret := filepath.Join(sendersDir, s.Name+".http"), writeFile(t, "fixture", "'"+s.Secret+"'")
+		for _, form := range []string{"text", "json"} {
+			code, stdout, stderr := runMain(t.Context(), "", "verify", request, "--search", "--secret-file", secret, "--format", form)
+			if code != exitFindings || !strings.Contains(stdout+stderr, "secret_quotes") || strings.Contains(stdout+stderr, s.Secret) {
+				t.Errorf("%s: exit %d\n%s%s", s.Name, code, stdout, stderr)
+			}
+		}
 	}
 }
 

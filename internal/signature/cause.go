@@ -57,6 +57,6 @@ type Departure struct {
 // Remedies that several variations share.
 const (
 	remedyBody      = "sign the bytes that are sent, and let every proxy pass them on: never parse and write the body again before the check"
-	remedySecret    = "store the secret exactly as the sender has it" //nolint:gosec // a sentence, no credential
+	remedySecret    = "store the secret exactly as the sender has it"
 	remedyTimeExtra = `set signed: "{body}" and take timestamp out; a repeated request is then as good as the first`
 )

@@ -18,11 +18,16 @@ const (
 )
 
 // foreign names the unsupported scheme that the request is signed by, as far
-// as headers and body show it, or nil.
+// as headers and body show it, or nil. A token beside a MAC says nothing about
+// the MAC: NICE Expert sends both.
 func (c Capture) foreign() *Foreign {
+	mac := c.hasMAC()
 	for _, f := range c.Fields {
 		if found := foreignName(strings.ToLower(f.Name)); found != nil {
 			return found
+		}
+		if mac && strings.EqualFold(f.Name, "Authorization") {
+			continue
 		}
 		if found := foreignValue(strings.ToLower(f.Name), f.Value); found != nil {
 			return found
@@ -37,6 +42,17 @@ func (c Capture) foreign() *Foreign {
 			"or that is let in by its address, leaves none: preset none with listen.tls.client_ca_file is for those"}
 	}
 	return nil
+}
+
+// hasMAC reports whether a header of the request has the form of a MAC.
+func (c Capture) hasMAC() bool {
+	g := generator{header: c.header, deep: true}
+	for _, r := range g.readings(c.candidates("")) {
+		if r.value.algorithm != Static && r.steps() == 0 && strings.Contains(strings.ToLower(r.value.header), "signature") {
+			return true
+		}
+	}
+	return false
 }
 
 // foreignName knows schemes by their header.

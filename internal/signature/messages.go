@@ -72,6 +72,9 @@ func (g *generator) otherText(t Template, s stampSource, id idSource) []Departur
 	if t == g.base.Signed && same {
 		return nil
 	}
+	if t == BodyOnly && g.base.Algorithm == Static {
+		return nil // that it is signed at all is said of the algorithm
+	}
 	if t == BodyOnly {
 		if g.base.Signed.has(slotTimestamp) {
 			return depart(nil, CauseTimeNotSigned, "over the body alone, without the timestamp", remedyTimeExtra)

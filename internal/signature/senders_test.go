@@ -140,6 +140,19 @@ func TestSendersForeignSecret(t *testing.T) {
 	}
 }
 
+// A token beside a signature is no reason to call the signature foreign.
+func TestTokenBesideSignature(t *testing.T) {
+	c := capture(t, "nice-expert")
+	for _, f := range capture(t, "foreign-jwt").Fields {
+		if f.Name == "Authorization" {
+			c.Fields = append(c.Fields, f)
+		}
+	}
+	if d, err := signature.Discover([]signature.Secret{secret("wrong", "something else")}, c); err == nil || d.Foreign != nil {
+		t.Errorf("%+v, foreign %+v, %v", d, d.Foreign, err)
+	}
+}
+
 // The rest of the senders is called by name.
 func TestForeignSchemes(t *testing.T) {
 	want := map[string]string{
