@@ -83,6 +83,7 @@ Registry and writes them into Kafka. It answers only when the event is safe.`,
 		newConfigCommand(),
 		newSendCommand(),
 		newSignCommand(),
+		newVerifyCommand(),
 		newVersionCommand(),
 	)
 	return root
