@@ -40,6 +40,7 @@ type Options struct {
 	Health   Health
 	Level    Level
 	Status   func() any // marshalled as JSON for /api/v1/status
+	Schemas  Schemas
 	Log      *slog.Logger
 }
 
@@ -65,6 +66,7 @@ func New(o Options) *Server {
 	mux.Handle("GET /-/log-level", local(s.level))
 	mux.Handle("PUT /-/log-level", local(s.setLevel))
 	mux.Handle("GET /api/v1/status", local(s.status))
+	mux.Handle("GET /api/v1/schemas", local(s.schemas))
 	mux.Handle("GET /debug/pprof/", local(pprof.Index))
 	mux.Handle("GET /debug/pprof/cmdline", local(pprof.Cmdline))
 	mux.Handle("GET /debug/pprof/profile", local(pprof.Profile))

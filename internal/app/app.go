@@ -107,20 +107,11 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 
-	registry := registryOptions(cfg, o.Build, o.Log)
-	registry.Transport, registry.Registerer = o.Network.Registry, a.metrics
-	a.registry, err = schema.NewClient(registry)
+	a.registry, a.schemas, err = newSchemas(o, a.metrics, nil)
 	if err != nil {
-		return nil, fmt.Errorf("schema registry: %w", err)
+		return nil, err
 	}
 	undo = append(undo, a.registry.Close)
-	a.schemas, err = schema.NewCache(schema.CacheOptions{
-		Source: a.registry, Subjects: subjectsOf(cfg.Routes), Compile: engines(),
-		Log: o.Log, Registerer: a.metrics,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("schema cache: %w", err)
-	}
 
 	topics := topicsOf(cfg.Routes)
 	a.kafka, err = kafka.New(kafkaOptions(cfg, "cxrelay-"+a.instance, o.Log, o.Network))
@@ -177,7 +168,7 @@ func New(o Options) (_ *App, err error) {
 	}
 	a.admin = admin.New(admin.Options{
 		Listener: adminListener, Metrics: exposed, Health: a.ready, Level: o.Level,
-		Status: func() any { return a.status() }, Log: o.Log,
+		Status: func() any { return a.status() }, Schemas: a.listSchemas, Log: o.Log,
 	})
 	return a, nil
 }
@@ -267,10 +258,6 @@ func newSources(cfg *config.Config) ([]*gateway.Source, []httpd.Endpoint, error)
 
 func topicsOf(rows []route.Route) []string {
 	return distinct(rows, func(r route.Route) string { return r.Topic })
-}
-
-func subjectsOf(rows []route.Route) []string {
-	return distinct(rows, func(r route.Route) string { return r.Subject })
 }
 
 // distinct returns the non-empty values of the delivering rows, in order.

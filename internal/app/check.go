@@ -91,7 +91,7 @@ func Check(ctx context.Context, o CheckOptions) (*CheckReport, error) {
 	var cluster, registered CheckReport
 	var wg sync.WaitGroup
 	wg.Go(func() { r.checkKafka(ctx, client, o.Create, &cluster) })
-	wg.Go(func() { registry.check(ctx, subjectsOf(o.Config.Routes), &registered) })
+	wg.Go(func() { registry.check(ctx, o.Config, &registered) })
 	wg.Wait()
 	r.Kafka, r.Created = cluster.Kafka, cluster.Created
 	r.Registry, r.Subjects = registered.Registry, registered.Subjects
@@ -149,6 +149,9 @@ type registryCheck struct {
 
 func newRegistryCheck(o CheckOptions) (*registryCheck, error) {
 	c := &registryCheck{urls: o.Config.Schema.Registry.URLs}
+	if o.Config.Schema.Mode == config.Off {
+		c.urls = nil
+	}
 	base := o.Network.Registry
 	if base == nil {
 		base = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: schema.DefaultTimeout, IdleConnTimeout: 10 * time.Second, ForceAttemptHTTP2: true}
@@ -182,15 +185,16 @@ func engines() schema.Compiler {
 
 // check asks every address for the first subject, and the first address that
 // answers for all of them.
-func (c *registryCheck) check(ctx context.Context, subjects []string, out *CheckReport) {
-	if len(subjects) == 0 {
+func (c *registryCheck) check(ctx context.Context, cfg *config.Config, out *CheckReport) {
+	pins := pinsOf(cfg.Routes)
+	if len(pins) == 0 || cfg.Schema.Mode == config.Off {
 		return
 	}
 	var use *schema.Client
 	var away []error
 	for i, client := range c.clients {
 		defer client.Close()
-		_, err := client.Latest(ctx, subjects[0])
+		_, err := fetch(ctx, client, pins[0])
 		address := RegistryAddress{URL: c.urls[i]}
 		var answered bool
 		if address.Latency, answered = c.watches[i].best(); !answered {
@@ -214,8 +218,11 @@ func (c *registryCheck) check(ctx context.Context, subjects []string, out *Check
 	if use == nil {
 		return
 	}
-	for _, name := range subjects {
-		state, finding := checkSubject(ctx, use, name)
+	if cfg.Schema.Mode == config.RemoteAPI {
+		return // its own schemas are its own business
+	}
+	for _, pin := range pins {
+		state, finding := checkSubject(ctx, use, pin)
 		out.Subjects = append(out.Subjects, state)
 		if finding != nil {
 			out.Findings = append(out.Findings, *finding)
@@ -227,11 +234,19 @@ func (c *registryCheck) check(ctx context.Context, subjects []string, out *Check
 	}
 }
 
+func fetch(ctx context.Context, client *schema.Client, pin schema.Pin) (schema.Definition, error) {
+	if pin.Version == 0 {
+		return client.Latest(ctx, pin.Subject)
+	}
+	return client.Version(ctx, pin.Subject, pin.Version)
+}
+
 // checkSubject fetches and compiles one schema. An error without a finding
 // means that the registry gave no usable answer now.
-func checkSubject(ctx context.Context, client *schema.Client, name string) (SubjectState, *inspect.Finding) {
+func checkSubject(ctx context.Context, client *schema.Client, pin schema.Pin) (SubjectState, *inspect.Finding) {
+	name := pin.Subject
 	state := SubjectState{Subject: name}
-	def, err := client.Latest(ctx, name)
+	def, err := fetch(ctx, client, pin)
 	if err == nil {
 		state.Version, state.ID, state.Type = def.Version, def.ID, def.Type
 		_, err = engines()(def)
@@ -248,6 +263,10 @@ func checkSubject(ctx context.Context, client *schema.Client, name string) (Subj
 	case errors.Is(err, schema.ErrNotFound):
 		f.Message = "the subject is not registered: its events are answered schema_unavailable"
 		f.Remedy = "register a JSON Schema: POST /subjects/" + name + "/versions"
+		if pin.Version > 0 {
+			f.Message = fmt.Sprintf("the subject has no version %d: its events are answered schema_unavailable", pin.Version)
+			f.Remedy = "pin a version that is there"
+		}
 	case errors.As(err, &refused) || state.Version > 0:
 		f.Message = "its schema cannot be applied: " + err.Error() + "; its events are answered schema_unavailable"
 		f.Remedy = "register a version that can"

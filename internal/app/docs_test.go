@@ -113,7 +113,7 @@ func metricsTables(t *testing.T, s scrape) string {
 var openLabels = map[string]string{
 	"source": "name of the source, `none` where there is none", "reason": "see [answers](answers.md)",
 	"topic": "topics of the routes", "subject": "subjects of the routes", "type": "types of the routes as written there, `other`",
-	"secret": "id of the secret that matched", "version": "", "commit": "", "go": "",
+	"secret": "id of the secret that matched", "pin": "`latest`, or the version that a route names", "version": "", "commit": "", "go": "",
 }
 
 var labelPair = regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cxrelay/cxrelay/internal/admin"
 	"github.com/cxrelay/cxrelay/internal/kafka"
+	"github.com/cxrelay/cxrelay/internal/schema"
 )
 
 // Hysteresis of readiness.
@@ -196,11 +197,8 @@ func (r *readiness) Readiness() admin.Readiness {
 		miss("kafka: no metadata of any routed topic yet")
 	}
 	for _, s := range r.a.schemas.Subjects() {
-		switch {
-		case !s.Usable:
-			degrade("subject %s: %s", s.Subject, s.LastError)
-		case s.LastError != "":
-			degrade("subject %s: version %d stays in use: %s", s.Subject, s.Version, s.LastError)
+		if problem := s.Problem(); problem != "" {
+			degrade("subject %s: %s", schema.Pin{Subject: s.Subject, Version: s.Pinned}, problem)
 		}
 	}
 	if !r.a.schemas.Usable() {

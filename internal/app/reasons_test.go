@@ -333,7 +333,7 @@ func (w *world) checkLine(log string, r reason.Reason, c way) {
 // buggy panics where the gateway asks for a schema.
 type buggy struct{}
 
-func (buggy) Lookup(string) (*schema.Schema, error) { panic("boom") }
+func (buggy) Lookup(string, int) (*schema.Schema, error) { panic("boom") }
 
 // TestInternal: a panic on the path is a 500 that says nothing of it, is
 // counted, and the next request is served. No request is known that makes the

@@ -190,7 +190,7 @@ func TestSchemaChanges(t *testing.T) {
 		w.within(73*time.Second, "the second version is in use", func() bool {
 			return strings.Contains(w.log.String(), "schema changed")
 		})
-		if v := w.scrape().series[`cxrelay_schema_version{subject="cxone-data-action-v1"}`]; v != 2 {
+		if v := w.scrape().series[`cxrelay_schema_version{pin="latest",subject="cxone-data-action-v1"}`]; v != 2 {
 			t.Errorf("version %v in the metrics", v)
 		}
 		if why := old(1); why != "schema_mismatch" {

@@ -24,6 +24,7 @@ type status struct {
 	Events    eventStatus     `json:"events"`
 	Records   recordStatus    `json:"records"`
 	Kafka     kafkaStatus     `json:"kafka"`
+	Schemas   string          `json:"schemaMode"`
 	Subjects  []schema.Status `json:"subjects"`
 	BodyBytes int64           `json:"bodyBytesInFlight"`
 }
@@ -91,6 +92,7 @@ func (a *App) status() status {
 		Events:   eventStatus{Received: books.Received, InFlight: books.InFlight, Answers: map[string]uint64{}},
 		Records:  recordStatus{Produced: books.Produced, Acked: books.Acked, Failed: books.Failed, Pending: books.Pending, LateAcks: books.LateAcks},
 		Kafka:    kafkaStatus{Brokers: a.opts.Config.Kafka.Brokers, LastContact: a.kafka.Contact(), Security: a.opts.Config.Kafka.Security(), Problems: problemsOf(a.kafka.Problems()), Findings: findingsOf(a.inspection.found())},
+		Schemas:  a.opts.Config.Schema.Mode.String(),
 		Subjects: a.schemas.Subjects(), BodyBytes: a.budget.Used(),
 	}
 	for _, row := range books.Events {
@@ -148,23 +150,13 @@ func (a *App) registerOwn() error {
 		gauge("cxrelay_oldest_unacked_limit_seconds", "Bound on cxrelay_oldest_unacked_seconds, per partition (limits.oldest_unacked).", nil, func() float64 { return limits.OldestUnacked.Seconds() }),
 		gauge("cxrelay_ready", "1 while /-/ready answers 200, else 0.", nil, func() float64 { return up(a.ready.Readiness().Ready) }),
 		gauge(depName, depHelp, prometheus.Labels{"dependency": "kafka"}, func() float64 { return up(a.ready.kafkaUp()) }),
-		gauge(depName, depHelp, prometheus.Labels{"dependency": "schema_registry"}, func() float64 { return up(a.registryUp()) }),
+		gauge(depName, depHelp, prometheus.Labels{"dependency": "schema_registry"}, func() float64 { return up(a.schemas.Answered()) }),
 	} {
 		if err := a.metrics.Register(c); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// registryUp tells whether the last look at every subject got an answer.
-func (a *App) registryUp() bool {
-	for _, s := range a.schemas.Subjects() {
-		if s.LastError != "" || s.LastSuccess.IsZero() {
-			return false
-		}
-	}
-	return true
 }
 
 func (r *readiness) kafkaUp() bool {

@@ -37,9 +37,10 @@ type Sink interface {
 	Deliver(rec *event.Record, deadline time.Time) (event.Receipt, error)
 }
 
-// Schemas gives the current schema of a subject, without I/O.
+// Schemas gives the current schema for a subject and a version of it, 0 for
+// the latest, without I/O.
 type Schemas interface {
-	Lookup(subject string) (*schema.Schema, error)
+	Lookup(subject string, version int) (*schema.Schema, error)
 }
 
 // NoContact is the rule for events in which no contact id is found.
@@ -203,11 +204,12 @@ func (g *Gateway) decide(d *Delivery, v *Verdict, handed *bool) error {
 		return err
 	}
 
-	sch, err := g.opts.Schemas.Lookup(rt.Subject)
+	sch, err := g.opts.Schemas.Lookup(rt.Subject, rt.Version)
 	if err != nil {
 		return err
 	}
-	value, violations, err := sch.Validator.Check(doc, nil)
+	deadline := d.ReadAt.Add(src.Deadline)
+	value, violations, err := sch.Check(doc, nil, deadline)
 	clock.done(stageValidate)
 	if err != nil {
 		return fmt.Errorf("validate against %s version %d: %w", sch.Subject, sch.Version, err)
@@ -222,7 +224,7 @@ func (g *Gateway) decide(d *Delivery, v *Verdict, handed *bool) error {
 
 	rec := d.record(&v.Event, keyed, rt, sch, value)
 	*handed = true
-	v.Receipt, err = g.opts.Sink.Deliver(rec, d.ReadAt.Add(src.Deadline))
+	v.Receipt, err = g.opts.Sink.Deliver(rec, deadline)
 	clock.done(stageDeliver)
 	return err
 }

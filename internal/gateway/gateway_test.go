@@ -54,7 +54,7 @@ type schemas struct {
 	panics     bool
 }
 
-func (s *schemas) Lookup(subject string) (*schema.Schema, error) {
+func (s *schemas) Lookup(subject string, _ int) (*schema.Schema, error) {
 	if subject == "unknown" {
 		return nil, fmt.Errorf("%w: subject %s is not in the registry", schema.ErrUnavailable, subject)
 	}

@@ -53,9 +53,11 @@ func (d *Delivery) record(ev *event.Event, keyed string, rt *route.Route, sch *s
 	start = len(buf)
 	buf = append(buf, ev.Type...)
 	add(headerType, start)
-	start = len(buf)
-	buf = strconv.AppendInt(buf, int64(sch.ID), 10)
-	add(headerSchemaID, start)
+	if sch.ID > 0 { // it was validated against a schema that is known here
+		start = len(buf)
+		buf = strconv.AppendInt(buf, int64(sch.ID), 10)
+		add(headerSchemaID, start)
+	}
 	if validTraceparent(d.Traceparent) {
 		start = len(buf)
 		buf = append(buf, d.Traceparent...)

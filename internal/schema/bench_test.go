@@ -13,7 +13,7 @@ func TestLookupAllocatesNothing(t *testing.T) {
 		c := w.cache([]string{"s", "missing"})
 		synctest.Wait()
 		for _, subject := range []string{"s", "missing"} {
-			if n := testing.AllocsPerRun(100, func() { _, _ = c.Lookup(subject) }); n != 0 {
+			if n := testing.AllocsPerRun(100, func() { _, _ = c.Lookup(subject, 0) }); n != 0 {
 				t.Errorf("%s: %g allocations", subject, n)
 			}
 		}
@@ -29,7 +29,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 	c, err := schema.NewCache(schema.CacheOptions{
 		Source: client, Compile: compileText,
-		Subjects: []string{"cxone-data-action-v1", "cxone.dispositions.raw-value", "cxone.transfers.raw-value"},
+		Pins: latest("cxone-data-action-v1", "cxone.dispositions.raw-value", "cxone.transfers.raw-value"),
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -44,7 +44,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := c.Lookup("cxone-data-action-v1"); err != nil {
+		if _, err := c.Lookup("cxone-data-action-v1", 0); err != nil {
 			b.Fatal(err)
 		}
 	}

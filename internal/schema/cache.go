@@ -12,65 +12,106 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cxrelay/cxrelay/internal/jsontape"
 )
 
 // DefaultRefreshEvery is the mean time between two looks at one subject.
 const DefaultRefreshEvery = time.Minute
 
-// Source gives the newest version of a subject; Client is one.
+// Source gives the versions of a subject; Client is one.
 type Source interface {
 	Latest(ctx context.Context, subject string) (Definition, error)
+	Version(ctx context.Context, subject string, version int) (Definition, error)
 }
 
-// CacheOptions sets up a Cache. Source and Compile are needed.
+// Fixed stands for schemas where there are none: all pins are usable at once
+// and nothing is fetched.
+type Fixed struct {
+	State State // Remote or Off
+	// Validator makes the validator of one subject.
+	Validator func(subject string) Validator
+}
+
+// Unchecked is the Fixed of a relay that validates nothing.
+func Unchecked() *Fixed {
+	return &Fixed{State: Off, Validator: func(string) Validator { return unchecked{} }}
+}
+
+// unchecked takes everything.
+type unchecked struct{}
+
+func (unchecked) Check(doc *jsontape.Doc, _ []byte) ([]byte, []Violation, error) {
+	return doc.Raw(), nil, nil
+}
+
+// CacheOptions sets up a Cache. Source and Compile are needed, or Fixed.
 type CacheOptions struct {
-	Source   Source
-	Subjects []string // what the routes use; repetitions are taken once
-	Compile  Compiler // called by one goroutine per subject at a time
+	Source  Source
+	Pins    []Pin    // what the routes use; repetitions are taken once
+	Compile Compiler // called by one goroutine per pin at a time
+	Fixed   *Fixed   // nil: schemas are fetched, and applied here
 	// RefreshEvery is the mean time between refreshes of one subject; each
 	// wait is drawn anew within ±20 %, so that relays do not fall in step.
 	RefreshEvery time.Duration
-	Log          *slog.Logger          // nil: silent
-	Registerer   prometheus.Registerer // nil: no metrics
+	// MaxAge is how long the latest version is used without the registry
+	// confirming it; 0 for no limit. A pinned version never changes, and so
+	// does not age.
+	MaxAge time.Duration
+	// Snapshots keeps the schemas for a start without the registry; nil for
+	// none.
+	Snapshots *Snapshots
+	// Previous is a cache that this one is to replace: it hands on the
+	// schemas and counts of the pins that both have, and its place in the
+	// metrics when the new one runs. Registerer is not used then. May be nil.
+	Previous   *Cache
+	Log        *slog.Logger          // nil: silent
+	Registerer prometheus.Registerer // nil: no metrics
 	// Rand gives the jitter, in [0,1), and must be safe for concurrent use;
 	// nil for math/rand/v2.
 	Rand func() float64
 }
 
-// Cache holds the last good schema of each of its subjects and keeps it fresh
-// while Run runs. Safe for concurrent use.
+// Cache holds the last good schema of each of its pins and keeps those of the
+// latest versions fresh while Run runs. Safe for concurrent use.
 type Cache struct {
-	entries map[string]*entry // never changes
+	opts    CacheOptions
+	latest  map[string]*entry // by subject; never changes
+	pinned  map[Pin]*entry    // never changes
 	order   []*entry          // as configured
+	book    *book
 	running atomic.Bool
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at every swap
 }
 
-// NewCache makes a cache in which nothing is loaded yet; Run loads it.
+// NewCache makes a cache in which nothing is loaded yet, but what it has from
+// a previous one; Run loads the rest.
 func NewCache(o CacheOptions) (*Cache, error) {
-	if o.Source == nil || o.Compile == nil {
+	if o.Fixed == nil && (o.Source == nil || o.Compile == nil) {
 		return nil, errors.New("schema cache: no source or no compiler")
 	}
 	o.applyDefaults()
 	c := &Cache{
-		entries: make(map[string]*entry, len(o.Subjects)),
+		opts:    o,
+		latest:  make(map[string]*entry, len(o.Pins)),
+		pinned:  make(map[Pin]*entry, len(o.Pins)),
 		changed: make(chan struct{}),
 	}
-	for _, subject := range o.Subjects {
-		if err := checkSubject(subject); err != nil {
+	if err := c.openBook(); err != nil {
+		return nil, fmt.Errorf("schema cache: %w", err)
+	}
+	for _, pin := range o.Pins {
+		if err := checkSubject(pin.Subject); err != nil {
 			return nil, fmt.Errorf("schema cache: %w", err)
 		}
-		if c.entries[subject] != nil {
-			continue
+		if c.find(pin) == nil {
+			c.add(newEntry(pin, c))
 		}
-		e := newEntry(subject, &o, c.signal)
-		c.entries[subject] = e
-		c.order = append(c.order, e)
 	}
-	if err := c.register(o.Registerer); err != nil {
-		return nil, fmt.Errorf("schema cache: %w", err)
+	if o.Previous == nil {
+		c.book.current.Store(c)
 	}
 	return c, nil
 }
@@ -85,49 +126,103 @@ func (o *CacheOptions) applyDefaults() {
 	if o.Rand == nil {
 		o.Rand = rand.Float64
 	}
-	o.Subjects = slices.Clone(o.Subjects)
+	o.Pins = slices.Clone(o.Pins)
 }
 
-// Run loads all subjects at once and then looks at each of them from time to
-// time, until ctx is done. It returns nil when all its goroutines have ended,
-// and an error only when it is running already.
+func (c *Cache) add(e *entry) {
+	if e.pin.Version == 0 {
+		c.latest[e.pin.Subject] = e
+	} else {
+		c.pinned[e.pin] = e
+	}
+	c.order = append(c.order, e)
+	if p := c.opts.Previous; p != nil {
+		if old := p.find(e.pin); old != nil {
+			e.inherit(old)
+		}
+	}
+}
+
+func (c *Cache) find(p Pin) *entry {
+	if p.Version == 0 {
+		return c.latest[p.Subject]
+	}
+	return c.pinned[p]
+}
+
+// Run loads everything at once and then looks at each latest version from time
+// to time, until ctx is done. It returns nil when all its goroutines have
+// ended, and an error only when it is running already. A cache with a Previous
+// takes over its metrics at the beginning; the previous one should be ended then.
 func (c *Cache) Run(ctx context.Context) error {
 	if !c.running.CompareAndSwap(false, true) {
 		return errors.New("schema cache: already running")
 	}
 	defer c.running.Store(false)
+	c.book.current.Store(c)
+	if s := c.opts.Snapshots; s != nil && c.opts.Fixed == nil {
+		if err := s.probe(); err != nil {
+			c.book.unsaved.Add(1)
+			c.opts.Log.Warn("schema snapshots cannot be written: a start without the registry will find none, or old ones", "error", err)
+		}
+	}
 	var all sync.WaitGroup
 	for _, e := range c.order {
 		all.Go(func() { e.run(ctx) })
 	}
 	all.Wait()
-	<-ctx.Done() // a table without subjects has nothing to do, but goes on
+	<-ctx.Done() // with nothing left to look at it goes on
 	return nil
 }
 
-// Lookup returns the current schema of a subject. It never does I/O and never
-// blocks, and it allocates nothing for a subject of the cache. The error wraps
-// ErrUnavailable, and nothing else, and its text says why there is none.
-func (c *Cache) Lookup(subject string) (*Schema, error) {
-	e := c.entries[subject]
-	if e == nil {
-		return nil, &unavailableError{subject, "the subject is not configured"}
+// Load asks once for each of the pins that has nothing usable yet, and returns
+// why the first of them has nothing afterwards. It is for a cache that does not
+// run yet: a reload makes sure of what is new before it takes it over.
+func (c *Cache) Load(ctx context.Context, pins []Pin) error {
+	for _, p := range pins {
+		if e := c.find(p); e != nil && c.opts.Fixed == nil {
+			if e.restore(); e.state.Load().schema == nil {
+				e.refresh(ctx)
+			}
+		}
+		if _, err := c.Lookup(p.Subject, p.Version); err != nil {
+			return errors.Join(err, ctx.Err())
+		}
 	}
-	now := e.state.Load()
-	if now.schema == nil {
-		return nil, now.unavailable
-	}
-	return now.schema, nil
+	return nil
 }
 
-// Usable tells whether at least one subject has a schema, or none is needed.
+// Lookup returns the schema for a subject and a version, 0 for the latest. It
+// never does I/O and never blocks, and it allocates nothing for a pin of the
+// cache. The error wraps ErrUnavailable, and nothing else, and its text says
+// why there is none.
+func (c *Cache) Lookup(subject string, version int) (*Schema, error) {
+	e := c.find(Pin{subject, version})
+	if e == nil {
+		return nil, &unavailableError{Pin{subject, version}, "the subject is not configured"}
+	}
+	return e.state.Load().current()
+}
+
+// Usable tells whether at least one pin has a schema, or none is needed.
 func (c *Cache) Usable() bool {
 	for _, e := range c.order {
-		if e.state.Load().schema != nil {
+		if _, err := e.state.Load().current(); err == nil {
 			return true
 		}
 	}
 	return len(c.order) == 0
+}
+
+// Answered tells whether the registry answered the last time that it was
+// asked about each pin; it is true where nobody is asked.
+func (c *Cache) Answered() bool {
+	for _, e := range c.order {
+		if s := e.status(); s.LastError != "" || s.State == Loading || s.State == Restored {
+			return false
+		}
+	}
+	return true
 }
 
 // Changed returns a channel that is closed when the next schema is taken over.
@@ -145,23 +240,23 @@ func (c *Cache) signal() {
 	c.changed = make(chan struct{})
 }
 
-// Status is what the cache knows about one subject. While Usable is false,
-// Version and ID are 0; the times are zero before the first success.
-type Status struct {
-	Subject     string    `json:"subject"`
-	Usable      bool      `json:"usable"`
-	Version     int       `json:"version,omitempty"`
-	ID          int       `json:"id,omitempty"`
-	FetchedAt   time.Time `json:"fetchedAt,omitzero"`   // when this version was taken over
-	LastSuccess time.Time `json:"lastSuccess,omitzero"` // when the registry last confirmed it as the latest
-	LastError   string    `json:"lastError,omitempty"`  // why the last look failed; empty when it did not
-}
-
-// Subjects returns the status of all subjects, in the configured order.
+// Subjects returns the status of all pins, in the configured order.
 func (c *Cache) Subjects() []Status {
 	all := make([]Status, 0, len(c.order))
 	for _, e := range c.order {
 		all = append(all, e.status())
+	}
+	return all
+}
+
+// Entries returns the pins of a subject, with their texts.
+func (c *Cache) Entries(subject string) []Entry {
+	all := []Entry{}
+	for _, e := range c.order {
+		if e.pin.Subject == subject {
+			def := e.state.Load().def
+			all = append(all, Entry{Status: e.status(), Text: def.Text, References: def.References})
+		}
 	}
 	return all
 }

@@ -22,7 +22,7 @@ func in(t *testing.T, f func(t *testing.T, w *world)) {
 // that another part of the relay could take for its own.
 func whyNot(t *testing.T, c *schema.Cache, subject string) string {
 	t.Helper()
-	s, err := c.Lookup(subject)
+	s, err := c.Lookup(subject, 0)
 	if s != nil || !errors.Is(err, schema.ErrUnavailable) {
 		t.Fatalf("Lookup(%q) = %v, %v", subject, s, err)
 	}
@@ -37,7 +37,7 @@ func TestPreload(t *testing.T) {
 		w.register("a", object("a"))
 		w.register("b", object("b"))
 		c, err := schema.NewCache(schema.CacheOptions{
-			Source: w.client(), Compile: compileText, Subjects: []string{"a", "b", "a"}, Log: w.logs.logger(),
+			Source: w.client(), Compile: compileText, Pins: latest("a", "b", "a"), Log: w.logs.logger(),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -85,7 +85,7 @@ func TestNoSubjects(t *testing.T) {
 
 func TestNotLoadedYet(t *testing.T) {
 	w := newWorld(t)
-	c, err := schema.NewCache(schema.CacheOptions{Source: w.client(), Compile: compileText, Subjects: []string{"s"}})
+	c, err := schema.NewCache(schema.CacheOptions{Source: w.client(), Compile: compileText, Pins: latest("s")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestChangeTakenOver(t *testing.T) {
 		synctest.Wait()
 		w.register("s", object("two"))
 		pass(72 * time.Second)
-		s, err := c.Lookup("s")
+		s, err := c.Lookup("s", 0)
 		if err != nil || s.Version != 2 || s.ID != 2 || textOf(t, c, "s") != object("two") {
 			t.Errorf("%+v, %v", s, err)
 		}
@@ -288,7 +288,7 @@ func TestSwapIsAtomic(t *testing.T) {
 						return
 					case <-time.After(time.Millisecond):
 					}
-					s, err := c.Lookup("s")
+					s, err := c.Lookup("s", 0)
 					if err != nil || s.Version != s.ID || s.Validator.(textValidator).text != object(string(rune('0'+s.Version))) {
 						t.Errorf("%+v, %v", s, err)
 						return
@@ -310,8 +310,8 @@ func TestCacheOptions(t *testing.T) {
 	for name, o := range map[string]schema.CacheOptions{
 		"no source":   {Compile: compileText},
 		"no compiler": {Source: w.client()},
-		"dots":        {Source: w.client(), Compile: compileText, Subjects: []string{".."}},
-		"empty":       {Source: w.client(), Compile: compileText, Subjects: []string{""}},
+		"dots":        {Source: w.client(), Compile: compileText, Pins: latest("..")},
+		"empty":       {Source: w.client(), Compile: compileText, Pins: latest("")},
 	} {
 		if _, err := schema.NewCache(o); err == nil {
 			t.Errorf("%s: no error", name)

@@ -41,10 +41,13 @@ type ClientOptions struct {
 	Timeout time.Duration
 	// MaxBytes bounds one answer, and the texts of a schema with all of its
 	// references.
-	MaxBytes   int
-	UserAgent  string
-	Log        *slog.Logger          // nil: silent
-	Registerer prometheus.Registerer // nil: no metrics
+	MaxBytes int
+	// Connections is how many are kept for requests at the same time; 0 for
+	// what a cache needs.
+	Connections int
+	UserAgent   string
+	Log         *slog.Logger          // nil: silent
+	Registerer  prometheus.Registerer // nil: no metrics
 }
 
 // Client reads schemas from a registry. It sends at most five requests a
@@ -91,7 +94,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 		log:       o.Log,
 		kept:      make(map[place]*answer),
 	}
-	c.applyDefaults()
+	c.applyDefaults(o.Connections)
 	for i, text := range o.URLs {
 		ep, err := newEndpoint(text, authorization)
 		if err != nil {
@@ -105,7 +108,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	return c, nil
 }
 
-func (c *Client) applyDefaults() {
+func (c *Client) applyDefaults(connections int) {
 	if c.timeout <= 0 {
 		c.timeout = DefaultTimeout
 	}
@@ -119,15 +122,16 @@ func (c *Client) applyDefaults() {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	if c.http.Transport == nil {
-		c.http.Transport = newTransport()
+		c.http.Transport = newTransport(connections)
 	}
 }
 
-// newTransport is made for a few small answers a minute.
-func newTransport() http.RoundTripper {
+// newTransport is made for a few small answers a minute, unless more
+// connections are asked for.
+func newTransport(connections int) http.RoundTripper {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		MaxIdleConnsPerHost:    2,
+		MaxIdleConnsPerHost:    max(2, connections),
 		IdleConnTimeout:        90 * time.Second,
 		TLSHandshakeTimeout:    DefaultTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
@@ -155,18 +159,35 @@ func authorize(o ClientOptions) (string, error) {
 	return "", nil
 }
 
-// Close drops idle connections. Requests under way go on.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+// Close drops idle connections. Requests under way go on. On nil it does nothing.
+func (c *Client) Close() {
+	if c != nil {
+		c.http.CloseIdleConnections()
+	}
+}
 
 // Latest fetches the newest version of subject with everything it refers to.
 // It returns a *RefusedError for a schema that no engine here may apply, and
 // otherwise errors that match ErrNotFound, ErrThrottled or ErrBadAnswer, a
 // *StatusError, or what the transport met. No error shows a credential.
 func (c *Client) Latest(ctx context.Context, subject string) (Definition, error) {
+	return c.definition(ctx, subject, "latest")
+}
+
+// Version fetches one version of a subject as Latest does.
+func (c *Client) Version(ctx context.Context, subject string, version int) (Definition, error) {
+	def, err := c.definition(ctx, subject, strconv.Itoa(version))
+	if err == nil && def.Version != version {
+		return Definition{}, fmt.Errorf("schema registry: %w: version %d for version %d", ErrBadAnswer, def.Version, version)
+	}
+	return def, err
+}
+
+func (c *Client) definition(ctx context.Context, subject, version string) (Definition, error) {
 	if err := checkSubject(subject); err != nil {
 		return Definition{}, err
 	}
-	root, err := c.get(ctx, "/subjects/"+url.PathEscape(subject)+"/versions/latest")
+	root, err := c.get(ctx, versionPath(subject, version))
 	if err != nil {
 		return Definition{}, err
 	}
@@ -187,15 +208,19 @@ func (c *Client) Latest(ctx context.Context, subject string) (Definition, error)
 	}, nil
 }
 
-// version fetches one version of a subject, from the registry only once.
-func (c *Client) version(ctx context.Context, at place) (*answer, error) {
+func versionPath(subject, version string) string {
+	return "/subjects/" + url.PathEscape(subject) + "/versions/" + version
+}
+
+// referenced fetches one version of a subject, from the registry only once.
+func (c *Client) referenced(ctx context.Context, at place) (*answer, error) {
 	c.mu.Lock()
 	a := c.kept[at]
 	c.mu.Unlock()
 	if a != nil {
 		return a, nil
 	}
-	a, err := c.get(ctx, "/subjects/"+url.PathEscape(at.subject)+"/versions/"+strconv.Itoa(at.version))
+	a, err := c.get(ctx, versionPath(at.subject, strconv.Itoa(at.version)))
 	if err != nil {
 		return nil, err
 	}

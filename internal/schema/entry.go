@@ -22,15 +22,16 @@ const (
 	minBackoff = 100 * time.Millisecond
 )
 
-// entry looks after one subject. Only the goroutine in run writes to it, which
+// entry looks after one pin. Only the goroutine in run writes to it, which
 // makes every refresh a single flight; anyone may load the state.
 type entry struct {
-	subject string
-	opts    *CacheOptions
-	log     *slog.Logger
-	signal  func()
-	counts  refreshCounters
-	state   atomic.Pointer[state]
+	pin    Pin
+	opts   *CacheOptions
+	log    *slog.Logger
+	signal func()
+	book   *book
+	counts *refreshCounts
+	state  atomic.Pointer[state]
 
 	// Owned by run.
 	failures int        // in a row
@@ -38,15 +39,7 @@ type entry struct {
 	since    time.Time  // when it began
 	refused  Definition // the last one refused, so that it is compiled once
 	refusal  error
-}
-
-// state is what readers see; it is replaced as a whole.
-type state struct {
-	schema      *Schema    // the last good one, nil before the first
-	def         Definition // what schema was made from
-	confirmed   time.Time  // when the registry last gave def as the latest
-	lastError   string
-	unavailable *unavailableError // Lookup's answer while schema is nil
+	keeper   keeper
 }
 
 // trouble is a failure as the log tells failures apart: one line each time it
@@ -65,31 +58,63 @@ const (
 	refused              // the registry's version cannot be used
 )
 
-func newEntry(subject string, o *CacheOptions, signal func()) *entry {
+func newEntry(pin Pin, c *Cache) *entry {
 	e := &entry{
-		subject: subject,
-		opts:    o,
-		log:     o.Log.With("subject", subject),
-		signal:  signal,
-		counts:  newRefreshCounters(subject),
+		pin:    pin,
+		opts:   &c.opts,
+		log:    c.opts.Log.With("subject", pin.Subject),
+		signal: c.signal,
+		book:   c.book,
+		counts: new(refreshCounts),
 	}
-	e.state.Store(&state{unavailable: &unavailableError{subject, "not loaded yet"}})
+	if pin.Version > 0 {
+		e.log = e.log.With("pinned", pin.Version)
+	}
+	if f := c.opts.Fixed; f != nil {
+		e.state.Store(&state{schema: &Schema{Subject: pin.Subject, Validator: f.Validator(pin.Subject), FetchedAt: time.Now()}})
+	} else {
+		e.state.Store(&state{unavailable: &unavailableError{pin, "not loaded yet"}})
+	}
 	return e
 }
 
+// inherit takes over what a previous cache knows of the pin.
+func (e *entry) inherit(old *entry) {
+	e.counts = old.counts
+	was := old.state.Load()
+	if e.opts.Fixed != nil || old.opts.Fixed != nil {
+		return
+	}
+	next := *was
+	if was.schema != nil {
+		e.limit(&next)
+	}
+	e.state.Store(&next)
+}
+
 func (e *entry) run(ctx context.Context) {
-	for {
+	if e.opts.Fixed != nil {
+		return
+	}
+	e.restore()
+	for !e.settled() {
 		wait := e.refresh(ctx)
-		if sleep(ctx, wait) != nil {
+		if e.settled() || sleep(ctx, wait) != nil {
 			return
 		}
 	}
 }
 
+// settled tells that there is nothing more to ask: a version never changes.
+func (e *entry) settled() bool {
+	now := e.state.Load()
+	return e.pin.Version > 0 && now.schema != nil && !now.restored
+}
+
 // refresh looks at the subject once and returns how long to wait for the next
 // look.
 func (e *entry) refresh(ctx context.Context) time.Duration {
-	def, err := e.opts.Source.Latest(ctx, e.subject)
+	def, err := e.fetch(ctx)
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -104,12 +129,21 @@ func (e *entry) refresh(ctx context.Context) time.Duration {
 	return e.untilRefresh()
 }
 
+func (e *entry) fetch(ctx context.Context) (Definition, error) {
+	if e.pin.Version == 0 {
+		return e.opts.Source.Latest(ctx, e.pin.Subject)
+	}
+	return e.opts.Source.Version(ctx, e.pin.Subject, e.pin.Version)
+}
+
 // take makes def the current schema, unless it is already.
 func (e *entry) take(def Definition) error {
 	old := e.state.Load()
+	now := time.Now()
 	if old.schema != nil && same(old.def, def) {
-		e.state.Store(&state{schema: old.schema, def: old.def, confirmed: time.Now()})
-		e.counts.unchanged.Inc()
+		e.put(&state{schema: old.schema, def: old.def, confirmed: now})
+		e.counts.unchanged.Add(1)
+		e.keep(old.def, now)
 		return nil
 	}
 	if e.refusal != nil && same(e.refused, def) {
@@ -120,19 +154,34 @@ func (e *entry) take(def Definition) error {
 		e.refused, e.refusal = def, err
 		return err
 	}
-	now := time.Now()
-	e.state.Store(&state{
-		schema: &Schema{
-			Subject: e.subject, Version: def.Version, ID: def.ID, Validator: validator, FetchedAt: now,
-		},
-		def:       def,
-		confirmed: now,
-	})
+	e.put(&state{schema: e.made(def, validator), def: def, confirmed: now})
 	e.refused, e.refusal = Definition{}, nil
-	e.counts.changed.Inc()
+	e.counts.changed.Add(1)
 	e.logTaken(old.schema, def)
 	e.signal()
+	e.keep(def, now)
 	return nil
+}
+
+func (e *entry) made(def Definition, v Validator) *Schema {
+	return &Schema{Subject: e.pin.Subject, Version: def.Version, ID: def.ID, Validator: v, FetchedAt: time.Now()}
+}
+
+// put replaces the state by one that has a schema.
+func (e *entry) put(s *state) {
+	e.limit(s)
+	e.state.Store(s)
+}
+
+// limit sets until when a schema may be used.
+func (e *entry) limit(s *state) {
+	s.until = time.Time{}
+	if e.opts.MaxAge <= 0 || e.pin.Version > 0 {
+		return
+	}
+	s.until = s.confirmed.Add(e.opts.MaxAge)
+	s.unavailable = &unavailableError{e.pin, fmt.Sprintf("nobody has confirmed version %d since %s, which is longer than schema.max_age (%s) ago",
+		s.def.Version, s.confirmed.UTC().Format(time.RFC3339), e.opts.MaxAge)}
 }
 
 // compile turns every failure of the engine, panics included, into a
@@ -171,15 +220,15 @@ func (e *entry) fail(err error) time.Duration {
 	next := *old
 	next.lastError = err.Error()
 	if old.schema == nil {
-		next.unavailable = &unavailableError{e.subject, next.lastError}
+		next.unavailable = &unavailableError{e.pin, next.lastError}
 	}
 	e.state.Store(&next)
 
 	t := classify(err)
 	if t.kind == refused {
-		e.counts.rejected.Inc()
+		e.counts.rejected.Add(1)
 	} else {
-		e.counts.failed.Inc()
+		e.counts.failed.Add(1)
 	}
 	e.logTrouble(t, err, old.schema)
 	if t.kind == refused && old.schema != nil {
@@ -272,14 +321,4 @@ func (e *entry) recovered() {
 	}
 	e.trouble = trouble{}
 	e.log.Info("schema refreshed again", "after", time.Since(e.since).Round(time.Millisecond))
-}
-
-func (e *entry) status() Status {
-	now := e.state.Load()
-	s := Status{Subject: e.subject, LastSuccess: now.confirmed, LastError: now.lastError}
-	if now.schema != nil {
-		s.Usable = true
-		s.Version, s.ID, s.FetchedAt = now.schema.Version, now.schema.ID, now.schema.FetchedAt
-	}
-	return s
 }

@@ -99,12 +99,15 @@ func (e *RefusedError) Unwrap() error { return e.Err }
 // ErrUnavailable is in its chain: a time-out towards the registry must never
 // be mistaken for a time-out of the event at hand.
 type unavailableError struct {
-	subject string
-	why     string
+	pin Pin
+	why string
 }
 
 func (e *unavailableError) Error() string {
-	return fmt.Sprintf("%v for subject %q: %s", ErrUnavailable, e.subject, e.why)
+	if e.pin.Version > 0 {
+		return fmt.Sprintf("%v for subject %q version %d: %s", ErrUnavailable, e.pin.Subject, e.pin.Version, e.why)
+	}
+	return fmt.Sprintf("%v for subject %q: %s", ErrUnavailable, e.pin.Subject, e.why)
 }
 
 func (e *unavailableError) Unwrap() error { return ErrUnavailable }

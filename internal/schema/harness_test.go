@@ -144,10 +144,19 @@ func (w *world) client(change ...func(*schema.ClientOptions)) *schema.Client {
 	return c
 }
 
+// latest are the pins of the newest versions.
+func latest(subjects ...string) []schema.Pin {
+	var all []schema.Pin
+	for _, s := range subjects {
+		all = append(all, schema.Pin{Subject: s})
+	}
+	return all
+}
+
 // cache starts a cache over the world's registry; it stops with the test.
 func (w *world) cache(subjects []string, change ...func(*schema.CacheOptions)) *schema.Cache {
 	w.t.Helper()
-	o := schema.CacheOptions{Source: w.client(), Subjects: subjects, Compile: compileText, Log: w.logs.logger()}
+	o := schema.CacheOptions{Source: w.client(), Pins: latest(subjects...), Compile: compileText, Log: w.logs.logger()}
 	for _, f := range change {
 		f(&o)
 	}
@@ -202,7 +211,7 @@ func compileText(def schema.Definition) (schema.Validator, error) {
 // fails when schema, version and engine do not belong together.
 func textOf(t *testing.T, c *schema.Cache, subject string) string {
 	t.Helper()
-	s, err := c.Lookup(subject)
+	s, err := c.Lookup(subject, 0)
 	if err != nil {
 		t.Fatalf("Lookup(%q): %v", subject, err)
 	}

@@ -2,7 +2,7 @@ package schema
 
 import (
 	"errors"
-	"time"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -39,82 +39,87 @@ func newRequestDuration(reg prometheus.Registerer) (*prometheus.HistogramVec, er
 	if reg == nil {
 		return h, nil
 	}
-	return h, reg.Register(h)
-}
-
-// refreshCounters count the looks at one subject by what came of them.
-type refreshCounters struct {
-	unchanged, changed, failed, rejected prometheus.Counter
-}
-
-func newRefreshCounters(subject string) refreshCounters {
-	counter := func(result string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{
-			Name:        "cxrelay_schema_refreshes_total",
-			Help:        "Looks at the latest version of a subject, by what came of them; rejected: the registry's version cannot be used.",
-			ConstLabels: prometheus.Labels{"subject": subject, "result": result},
-		})
+	err := reg.Register(h)
+	var twice prometheus.AlreadyRegisteredError
+	if errors.As(err, &twice) {
+		if shared, ok := twice.ExistingCollector.(*prometheus.HistogramVec); ok {
+			return shared, nil // of the client that this one replaces
+		}
 	}
-	return refreshCounters{
-		unchanged: counter("unchanged"),
-		changed:   counter("changed"),
-		failed:    counter("error"),
-		rejected:  counter("rejected"),
-	}
+	return h, err
 }
 
-// collector reads the subjects' states at scrape time, so that version, age
-// and usable of one subject always belong together.
-type collector struct {
-	entries              []*entry
-	version, age, usable *prometheus.Desc
+// refreshCounts are the looks at one pin, by what came of them.
+type refreshCounts struct {
+	unchanged, changed, failed, rejected atomic.Uint64
 }
 
-func (c *Cache) register(reg prometheus.Registerer) error {
-	if reg == nil {
+// book is what a cache and those that replace it show together.
+type book struct {
+	current        atomic.Pointer[Cache]
+	saved, unsaved atomic.Uint64 // snapshots
+
+	version, age, usable, refreshes, snapshots *prometheus.Desc
+}
+
+// openBook takes over the previous cache's, or registers one.
+func (c *Cache) openBook() error {
+	if c.opts.Previous != nil {
+		c.book = c.opts.Previous.book
 		return nil
 	}
-	desc := func(name, help string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, []string{"subject"}, nil)
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, labels, nil)
 	}
-	return reg.Register(&collector{
-		entries: c.order,
-		version: desc("cxrelay_schema_version", "Version of the schema in use, 0 while there is none."),
+	c.book = &book{
+		version: desc("cxrelay_schema_version", "Version of the last good schema, 0 while there is none.", "subject", "pin"),
 		age: desc("cxrelay_schema_age_seconds",
-			"Time since the registry last confirmed the schema in use as the latest, 0 while there is none."),
-		usable: desc("cxrelay_schema_usable", "1 while the subject has a schema to validate with, else 0."),
-	})
+			"Time since the registry last confirmed the last good schema, also before this start; 0 while there is none, and for a pinned version that was confirmed: it never changes.", "subject", "pin"),
+		usable: desc("cxrelay_schema_usable", "1 while there is a schema to validate with, or none is needed, else 0.", "subject", "pin"),
+		refreshes: desc("cxrelay_schema_refreshes_total",
+			"Looks at a subject in the registry, by what came of them; rejected: the registry's version cannot be used.", "subject", "pin", "result"),
+		snapshots: desc("cxrelay_schema_snapshot_writes_total", "Attempts to keep a schema in schema.snapshot_dir, by result.", "result"),
+	}
+	if c.opts.Registerer == nil {
+		return nil
+	}
+	return c.opts.Registerer.Register(c.book)
 }
 
 // Describe implements prometheus.Collector.
-func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- c.version
-	ch <- c.age
-	ch <- c.usable
-	for _, e := range c.entries {
-		for _, counter := range e.counts.all() {
-			counter.Describe(ch)
-		}
+func (b *book) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{b.version, b.age, b.usable, b.refreshes, b.snapshots} {
+		ch <- d
 	}
 }
 
-// Collect implements prometheus.Collector.
-func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	for _, e := range c.entries {
-		var version, age, usable float64
-		if now := e.state.Load(); now.schema != nil {
-			version, usable = float64(now.schema.Version), 1
-			age = time.Since(now.confirmed).Seconds()
-		}
-		ch <- prometheus.MustNewConstMetric(c.version, prometheus.GaugeValue, version, e.subject)
-		ch <- prometheus.MustNewConstMetric(c.age, prometheus.GaugeValue, age, e.subject)
-		ch <- prometheus.MustNewConstMetric(c.usable, prometheus.GaugeValue, usable, e.subject)
-		for _, counter := range e.counts.all() {
-			ch <- counter
-		}
+// Collect implements prometheus.Collector. It reads the states at scrape time,
+// so that version, age and usable of one pin always belong together.
+func (b *book) Collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.MustNewConstMetric(b.snapshots, prometheus.CounterValue, float64(b.saved.Load()), "ok")
+	ch <- prometheus.MustNewConstMetric(b.snapshots, prometheus.CounterValue, float64(b.unsaved.Load()), "error")
+	c := b.current.Load()
+	if c == nil {
+		return // scraped while it is made
 	}
-}
-
-func (r *refreshCounters) all() []prometheus.Counter {
-	return []prometheus.Counter{r.unchanged, r.changed, r.failed, r.rejected}
+	for _, e := range c.order {
+		now := e.state.Load()
+		var usable float64
+		if _, err := now.current(); err == nil {
+			usable = 1
+		}
+		gauge := func(d *prometheus.Desc, v float64) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, e.pin.Subject, e.pin.label())
+		}
+		gauge(b.version, float64(now.def.Version))
+		gauge(b.age, now.age(e.pin))
+		gauge(b.usable, usable)
+		count := func(result string, n *atomic.Uint64) {
+			ch <- prometheus.MustNewConstMetric(b.refreshes, prometheus.CounterValue, float64(n.Load()), e.pin.Subject, e.pin.label(), result)
+		}
+		count("unchanged", &e.counts.unchanged)
+		count("changed", &e.counts.changed)
+		count("error", &e.counts.failed)
+		count("rejected", &e.counts.rejected)
+	}
 }

@@ -20,26 +20,28 @@ func TestMetrics(t *testing.T) {
 		reg := prometheus.NewPedanticRegistry()
 		client := w.client(func(o *schema.ClientOptions) { o.Registerer = reg })
 		c, err := schema.NewCache(schema.CacheOptions{
-			Source: client, Subjects: []string{"a", "b"}, Compile: compileText, Registerer: reg,
+			Source: client, Pins: latest("a", "b"), Compile: compileText, Registerer: reg,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		expectMetrics(t, reg, `
-cxrelay_schema_age_seconds{subject="a"} 0
-cxrelay_schema_age_seconds{subject="b"} 0
-cxrelay_schema_refreshes_total{result="changed",subject="a"} 0
-cxrelay_schema_refreshes_total{result="changed",subject="b"} 0
-cxrelay_schema_refreshes_total{result="error",subject="a"} 0
-cxrelay_schema_refreshes_total{result="error",subject="b"} 0
-cxrelay_schema_refreshes_total{result="rejected",subject="a"} 0
-cxrelay_schema_refreshes_total{result="rejected",subject="b"} 0
-cxrelay_schema_refreshes_total{result="unchanged",subject="a"} 0
-cxrelay_schema_refreshes_total{result="unchanged",subject="b"} 0
-cxrelay_schema_usable{subject="a"} 0
-cxrelay_schema_usable{subject="b"} 0
-cxrelay_schema_version{subject="a"} 0
-cxrelay_schema_version{subject="b"} 0
+cxrelay_schema_age_seconds{pin="latest",subject="a"} 0
+cxrelay_schema_age_seconds{pin="latest",subject="b"} 0
+cxrelay_schema_refreshes_total{pin="latest",result="changed",subject="a"} 0
+cxrelay_schema_refreshes_total{pin="latest",result="changed",subject="b"} 0
+cxrelay_schema_refreshes_total{pin="latest",result="error",subject="a"} 0
+cxrelay_schema_refreshes_total{pin="latest",result="error",subject="b"} 0
+cxrelay_schema_refreshes_total{pin="latest",result="rejected",subject="a"} 0
+cxrelay_schema_refreshes_total{pin="latest",result="rejected",subject="b"} 0
+cxrelay_schema_refreshes_total{pin="latest",result="unchanged",subject="a"} 0
+cxrelay_schema_refreshes_total{pin="latest",result="unchanged",subject="b"} 0
+cxrelay_schema_snapshot_writes_total{result="error"} 0
+cxrelay_schema_snapshot_writes_total{result="ok"} 0
+cxrelay_schema_usable{pin="latest",subject="a"} 0
+cxrelay_schema_usable{pin="latest",subject="b"} 0
+cxrelay_schema_version{pin="latest",subject="a"} 0
+cxrelay_schema_version{pin="latest",subject="b"} 0
 `)
 		if n, err := testutil.GatherAndCount(reg, "cxrelay_schema_registry_request_duration_seconds"); n != 4 || err != nil {
 			t.Errorf("%d series of durations before the first request, %v", n, err)
@@ -50,31 +52,31 @@ cxrelay_schema_version{subject="b"} 0
 		defer stop()
 		synctest.Wait()
 		pass(75 * time.Second)
-		age, err := strconv.ParseFloat(value(t, reg, `cxrelay_schema_age_seconds{subject="a"}`), 64)
+		age, err := strconv.ParseFloat(value(t, reg, `cxrelay_schema_age_seconds{pin="latest",subject="a"}`), 64)
 		if err != nil || age < 3 || age > 27 { // confirmed 48 to 72 s after the start
 			t.Errorf("age %g, %v", age, err)
 		}
 		w.register("a", object("broken"))
 		pass(72 * time.Second)
-		if got := value(t, reg, `cxrelay_schema_version{subject="a"}`); got != "1" {
+		if got := value(t, reg, `cxrelay_schema_version{pin="latest",subject="a"}`); got != "1" {
 			t.Errorf("version %s", got)
 		}
-		if got := value(t, reg, `cxrelay_schema_refreshes_total{result="rejected",subject="a"}`); got == "0" {
+		if got := value(t, reg, `cxrelay_schema_refreshes_total{pin="latest",result="rejected",subject="a"}`); got == "0" {
 			t.Error("a rejected version is not counted")
 		}
-		rejectedFor := value(t, reg, `cxrelay_schema_age_seconds{subject="a"}`)
+		rejectedFor := value(t, reg, `cxrelay_schema_age_seconds{pin="latest",subject="a"}`)
 		w.register("a", object("three"))
 		pass(72 * time.Second)
-		if got := value(t, reg, `cxrelay_schema_version{subject="a"}`); got != "3" {
+		if got := value(t, reg, `cxrelay_schema_version{pin="latest",subject="a"}`); got != "3" {
 			t.Errorf("version %s", got)
 		}
 		for series, zero := range map[string]bool{
-			`cxrelay_schema_usable{subject="a"}`:                                                 false,
-			`cxrelay_schema_usable{subject="b"}`:                                                 true,
-			`cxrelay_schema_refreshes_total{result="changed",subject="a"}`:                       false,
-			`cxrelay_schema_refreshes_total{result="unchanged",subject="a"}`:                     false,
-			`cxrelay_schema_refreshes_total{result="error",subject="a"}`:                         true,
-			`cxrelay_schema_refreshes_total{result="error",subject="b"}`:                         false,
+			`cxrelay_schema_usable{pin="latest",subject="a"}`:                                    false,
+			`cxrelay_schema_usable{pin="latest",subject="b"}`:                                    true,
+			`cxrelay_schema_refreshes_total{pin="latest",result="changed",subject="a"}`:          false,
+			`cxrelay_schema_refreshes_total{pin="latest",result="unchanged",subject="a"}`:        false,
+			`cxrelay_schema_refreshes_total{pin="latest",result="error",subject="a"}`:            true,
+			`cxrelay_schema_refreshes_total{pin="latest",result="error",subject="b"}`:            false,
 			`cxrelay_schema_registry_request_duration_seconds_count{result="ok"}`:                false,
 			`cxrelay_schema_registry_request_duration_seconds_count{result="not_found"}`:         false,
 			`cxrelay_schema_registry_request_duration_seconds_count{result="throttled"}`:         true,

@@ -113,7 +113,7 @@ func (r *resolver) follow(ctx context.Context, refs []Reference) error {
 			continue
 		}
 		r.places[ref.Name] = at
-		a, err := r.client.version(ctx, at)
+		a, err := r.client.referenced(ctx, at)
 		if err != nil {
 			return fmt.Errorf("reference %q (subject %q version %d): %w", ref.Name, ref.Subject, ref.Version, err)
 		}

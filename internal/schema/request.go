@@ -84,9 +84,22 @@ func (e *endpoint) closed() error {
 	return &again
 }
 
-// get asks the endpoints in turn, from the one that answered last, until one
-// gives a verdict.
+// get asks for a schema version.
 func (c *Client) get(ctx context.Context, path string) (*answer, error) {
+	var a *answer
+	err := c.inTurn(ctx, func(ep *endpoint) (err error) {
+		a, err = c.attempt(ctx, ep, path)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// inTurn tries the endpoints, from the one that answered last, until one gives
+// a verdict.
+func (c *Client) inTurn(ctx context.Context, try func(*endpoint) error) error {
 	first := int(c.current.Load())
 	var failed, closed error
 	for i := range c.endpoints {
@@ -96,24 +109,24 @@ func (c *Client) get(ctx context.Context, path string) (*answer, error) {
 			closed = err
 			continue
 		}
-		a, err := c.attempt(ctx, ep, path)
+		err := try(ep)
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 		if err == nil || isVerdict(err) {
 			if c.current.Swap(int64(at)) != int64(at) {
 				c.log.Info("schema registry: another address answers", "url", ep.base)
 			}
-			return a, err
+			return err
 		}
 		failed = err
 	}
 	// With one address closed and another away, the one away decides when to
 	// try again; the closed one is passed over until its time has come.
 	if failed != nil {
-		return nil, failed
+		return failed
 	}
-	return nil, closed
+	return closed
 }
 
 // isVerdict tells an answer that every address of the registry would give
@@ -132,65 +145,107 @@ func (c *Client) attempt(ctx context.Context, ep *endpoint, path string) (*answe
 	if err := ep.closed(); err != nil { // another request was throttled meanwhile
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	q := &question{method: http.MethodGet, path: path, within: c.timeout, limit: c.maxBytes}
+	var a *answer
+	err := c.observed(ep, func() error {
+		r, err := c.exchange(ctx, ep, q)
+		switch {
+		case err != nil:
+			return err
+		case r.status != http.StatusOK:
+			return statusError(r) // however much of it was read
+		case r.broken != nil:
+			return r.broken
+		}
+		a, err = parseAnswer(ep, r.body)
+		return err
+	})
+	return a, err
+}
+
+// observed makes one request, counts its time, and leaves the address alone
+// if the answer asks for that.
+func (c *Client) observed(ep *endpoint, ask func() error) error {
 	start := time.Now()
-	a, err := c.exchange(ctx, ep, path)
+	err := ask()
 	c.duration.WithLabelValues(requestResult(err)).Observe(time.Since(start).Seconds())
 	var status *StatusError
 	if errors.As(err, &status) && status.RetryAfter > 0 {
 		ep.leaveAlone(status)
 	}
-	return a, err
+	return err
 }
 
-func (c *Client) exchange(ctx context.Context, ep *endpoint, path string) (*answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, ep.base+path, nil)
+// question is what a request asks, and what it may cost.
+type question struct {
+	method, path string
+	body         func() io.ReadCloser // nil: none; may be called again
+	length       int                  // of body
+	within       time.Duration
+	limit        int // bytes of the answer
+}
+
+// reply is what came back.
+type reply struct {
+	asked  *url.URL // without credentials
+	status int
+	header http.Header
+	body   []byte
+	broken error // of reading the body
+}
+
+// exchange makes one request. The error says that there was no answer.
+func (c *Client) exchange(ctx context.Context, ep *endpoint, q *question) (*reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, q.within)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, q.method, ep.base+q.path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("registry at %s: %w", ep.base, err)
 	}
 	req.Header.Set("Accept", accept)
 	req.Header.Set("User-Agent", c.userAgent)
+	if q.body != nil {
+		req.ContentLength, req.Body = int64(q.length), q.body()
+		req.GetBody = func() (io.ReadCloser, error) { return q.body(), nil }
+		req.Header.Set("Content-Type", "application/json")
+		req.Header["Idempotency-Key"] = nil // not sent; net/http may try again when an idle connection has just been closed
+	}
 	if ep.authorization != "" {
 		req.Header.Set("Authorization", ep.authorization)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.transportError(ep, err)
+		return nil, q.failed(ep, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // read as far as wanted; nothing to lose
-	body, err := c.read(ep, resp)
-	if err != nil && resp.StatusCode == http.StatusOK {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, statusError(req.URL, resp, body)
-	}
-	return parseAnswer(ep, body)
+	r := &reply{asked: req.URL, status: resp.StatusCode, header: resp.Header}
+	r.body, r.broken = q.read(ep, resp)
+	return r, nil
 }
 
-func (c *Client) transportError(ep *endpoint, err error) error {
+// failed is an error of the transport in our words.
+func (q *question) failed(ep *endpoint, err error) error {
 	var inner *url.Error
 	if errors.As(err, &inner) {
 		err = inner.Err // the address is named once
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("registry at %s: no answer within %s: %w", ep.base, c.timeout, err)
+		return fmt.Errorf("registry at %s: no answer within %s: %w", ep.base, q.within, err)
 	}
 	return fmt.Errorf("registry at %s: %w", ep.base, err)
 }
 
-// read takes at most maxBytes of an answer into memory, however long it is.
-func (c *Client) read(ep *endpoint, resp *http.Response) ([]byte, error) {
-	tooLarge := fmt.Errorf("registry at %s: %w: it is larger than %d bytes", ep.base, ErrBadAnswer, c.maxBytes)
-	if resp.ContentLength > int64(c.maxBytes) {
+// read takes at most limit bytes of an answer into memory, however long it is.
+func (q *question) read(ep *endpoint, resp *http.Response) ([]byte, error) {
+	tooLarge := fmt.Errorf("registry at %s: %w: it is larger than %d bytes", ep.base, ErrBadAnswer, q.limit)
+	if resp.ContentLength > int64(q.limit) {
 		return nil, tooLarge
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.maxBytes)+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(q.limit)+1))
 	if err != nil {
-		return nil, c.transportError(ep, err)
+		return nil, q.failed(ep, err)
 	}
-	if len(body) > c.maxBytes {
+	if len(body) > q.limit {
 		return nil, tooLarge
 	}
 	return body, nil
@@ -207,25 +262,25 @@ func parseAnswer(ep *endpoint, body []byte) (*answer, error) {
 	return a, nil
 }
 
-func statusError(asked *url.URL, resp *http.Response, body []byte) error {
-	e := &StatusError{URL: asked.String(), Status: resp.StatusCode}
+func statusError(r *reply) error {
+	e := &StatusError{URL: r.asked.String(), Status: r.status}
 	var said struct {
 		Code    int    `json:"error_code"`
 		Message string `json:"message"`
 	}
-	if json.Unmarshal(body, &said) == nil {
+	if json.Unmarshal(r.body, &said) == nil {
 		e.Code, e.Message = said.Code, shorten(said.Message)
 	}
-	switch resp.StatusCode / 100 {
+	switch r.status / 100 {
 	case 3:
 		e.Message = "redirects are not followed"
-		if to, err := resp.Location(); err == nil {
+		if to, err := r.asked.Parse(r.header.Get("Location")); err == nil && r.header.Get("Location") != "" {
 			to.User, to.RawQuery, to.Fragment = nil, "", ""
 			e.Message = "redirect to " + shorten(to.String()) + " is not followed"
 		}
 	case 4, 5:
-		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
-			e.RetryAfter = retryAfter(resp.Header, time.Now())
+		if r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable {
+			e.RetryAfter = retryAfter(r.header, time.Now())
 		}
 	}
 	return e
@@ -264,42 +319,4 @@ func shorten(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// pacer lets requestsPerSecond requests pass in any second, the first ones at
-// once. The zero value is ready. Safe for concurrent use.
-type pacer struct {
-	mu   sync.Mutex
-	sent [requestsPerSecond]time.Time // a ring: the last requests' times
-	next int
-}
-
-// wait blocks until the caller may send, in the order of the calls. A caller
-// that gives up has used its turn.
-func (p *pacer) wait(ctx context.Context) error {
-	p.mu.Lock()
-	now := time.Now()
-	turn := p.sent[p.next].Add(time.Second)
-	if turn.Before(now) {
-		turn = now
-	}
-	p.sent[p.next] = turn
-	p.next = (p.next + 1) % len(p.sent)
-	p.mu.Unlock()
-	return sleep(ctx, turn.Sub(now))
-}
-
-// sleep waits for d or until ctx is done, and then says so.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -10,6 +10,7 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/cxrelay/cxrelay/internal/jsontape"
@@ -30,6 +31,37 @@ type Validator interface {
 	// Schema, or bytes appended to dst by an encoding engine. err is not a
 	// verdict about the payload: the engine failed.
 	Check(doc *jsontape.Doc, dst []byte) (value []byte, violations []Violation, err error)
+}
+
+// Asker is a Validator that asks somebody else, and so takes time.
+type Asker interface {
+	Validator
+	// CheckUntil is Check, but returns before the deadline; a zero deadline
+	// is none. An error that wraps ErrUnavailable means that no verdict was
+	// to be had by then.
+	CheckUntil(doc *jsontape.Doc, dst []byte, deadline time.Time) (value []byte, violations []Violation, err error)
+}
+
+// Pin names a schema as a route asks for it.
+type Pin struct {
+	Subject string
+	Version int // 0: the latest, whichever that is
+}
+
+// String names the subject, and the version if it is a fixed one.
+func (p Pin) String() string {
+	if p.Version == 0 {
+		return p.Subject
+	}
+	return p.Subject + " version " + p.label()
+}
+
+// label is the value of the metrics' label pin.
+func (p Pin) label() string {
+	if p.Version == 0 {
+		return "latest"
+	}
+	return strconv.Itoa(p.Version)
 }
 
 // Reference names another schema that a schema refers to.
@@ -69,13 +101,23 @@ func ByType(engines map[string]Compiler) Compiler {
 	}
 }
 
-// Schema is one usable schema: id, version and engine belong together.
+// Schema is one usable schema: id, version and engine belong together. Version
+// and ID are 0 where there is no schema: the registry validates, or nobody does.
 type Schema struct {
 	Subject   string
 	Version   int
 	ID        int
 	Validator Validator
 	FetchedAt time.Time // when this version was taken over
+}
+
+// Check validates doc as Validator.Check does. A validator that asks somebody
+// else gets until the deadline.
+func (s *Schema) Check(doc *jsontape.Doc, dst []byte, deadline time.Time) ([]byte, []Violation, error) {
+	if asker, ok := s.Validator.(Asker); ok {
+		return asker.CheckUntil(doc, dst, deadline)
+	}
+	return s.Validator.Check(doc, dst)
 }
 
 // ErrUnavailable means that the subject has no usable schema yet.

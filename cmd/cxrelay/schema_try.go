@@ -1,0 +1,204 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cxrelay/cxrelay/internal/event"
+	"github.com/cxrelay/cxrelay/internal/jsontape"
+	"github.com/cxrelay/cxrelay/internal/reason"
+	"github.com/cxrelay/cxrelay/internal/schema"
+	"github.com/cxrelay/cxrelay/internal/schema/jsonschema"
+)
+
+// tryFlags are the flags of `cxrelay schema try`.
+type tryFlags struct {
+	relay      *relayAPI
+	file       string // schema
+	references []string
+	subject    string
+	version    int
+	format     *format
+}
+
+func newSchemaTryCommand() *cobra.Command {
+	var f tryFlags
+	cmd := &cobra.Command{
+		Use:   "try FILE|-",
+		Short: "Validate a payload as the relay does",
+		Long: `Validate a payload with the engine of the relay, and print every violation as
+the relay would answer it. The schema is in a file (--schema), or it is that
+which a running relay uses for a subject (--subject). "-" reads standard input.
+
+Exit codes: 0 valid, 3 not, 1 the schema cannot be used, 69 the relay did not
+answer.`,
+		Example: "  cxrelay schema try event.json --schema schema.json\n  cxrelay schema try event.json --subject cxone-data-action-v1 --format json",
+		Args:    positional(cobra.ExactArgs(1)),
+	}
+	cmd.Flags().StringVar(&f.file, "schema", "", "`file` that holds a JSON Schema")
+	cmd.Flags().StringArrayVar(&f.references, "reference", nil, "with --schema: a schema that it refers to, as `NAME=FILE`; may be repeated")
+	cmd.Flags().StringVar(&f.subject, "subject", "", "whose schema a running relay is asked for")
+	versionFlag(cmd, &f.version)
+	f.relay = relayFlags(cmd)
+	f.format = formatFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := f.validate(cmd); err != nil {
+			return err
+		}
+		payload, err := readInput(cmd.InOrStdin(), args[0])
+		if err != nil {
+			return err
+		}
+		def, err := f.definition(cmd)
+		if err != nil {
+			return err
+		}
+		return f.try(cmd.OutOrStdout(), def, payload)
+	}
+	return cmd
+}
+
+func (f *tryFlags) validate(cmd *cobra.Command) error {
+	changed := cmd.Flags().Changed
+	switch {
+	case changed("schema") == changed("subject"):
+		return usageError("name the schema with --schema FILE, or with --subject that of a running relay")
+	case changed("reference") && !changed("schema"):
+		return usageError("--reference needs --schema")
+	case !changed("subject") && (changed("version") || changed("admin") || changed("token-file")):
+		return usageError("--version, --admin and --token-file need --subject")
+	}
+	return nil
+}
+
+// definition reads the schema from its file, or asks the relay.
+func (f *tryFlags) definition(cmd *cobra.Command) (schema.Definition, error) {
+	if f.subject != "" || f.file == "" {
+		_, e, err := f.relay.schema(cmd.Context(), f.subject, f.version)
+		if err != nil {
+			return schema.Definition{}, err
+		}
+		return schema.Definition{Subject: e.Subject, Version: e.Version, ID: e.ID, Type: e.Type, Text: e.Text, References: e.References}, nil
+	}
+	text, err := os.ReadFile(f.file)
+	if err != nil {
+		return schema.Definition{}, usageError("--schema: %w", err)
+	}
+	def := schema.Definition{Subject: f.file, Type: "JSON", Text: string(text), References: map[string]string{}}
+	for _, r := range f.references {
+		name, file, ok := strings.Cut(r, "=")
+		if !ok || name == "" {
+			return schema.Definition{}, usageError("--reference %q: want NAME=FILE", r)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return schema.Definition{}, usageError("--reference: %w", err)
+		}
+		def.References[name] = string(text)
+	}
+	return def, nil
+}
+
+// nameOf is how the schema is called in the output.
+func nameOf(def schema.Definition) string {
+	if def.Version == 0 {
+		return def.Subject
+	}
+	return fmt.Sprintf("%s version %d (id %d)", printable(def.Subject), def.Version, def.ID)
+}
+
+// The lines of --format json.
+type (
+	violationLine struct {
+		Event string `json:"event"`
+		schema.Violation
+	}
+	verdictLine struct {
+		Event      string `json:"event"`
+		Valid      bool   `json:"valid"`
+		Reason     string `json:"reason,omitempty"` // that the relay would answer
+		Detail     string `json:"detail,omitempty"`
+		Violations int    `json:"violations"`
+		Subject    string `json:"subject,omitempty"`
+		Version    int    `json:"version,omitempty"`
+		ID         int    `json:"id,omitempty"`
+	}
+)
+
+// try prints the verdict and makes the exit code of it.
+func (f *tryFlags) try(out io.Writer, def schema.Definition, payload []byte) error {
+	engine, err := schema.ByType(map[string]schema.Compiler{"JSON": jsonschema.Compile})(def)
+	if err != nil {
+		return fmt.Errorf("the relay would refuse this schema: %w", err)
+	}
+	line := verdictLine{Event: "verdict"}
+	if def.Version > 0 {
+		line.Subject, line.Version, line.ID = def.Subject, def.Version, def.ID
+	}
+	var doc jsontape.Doc
+	err = doc.Parse(payload, jsontape.Limits{})
+	if err == nil && doc.Nodes()[0].Kind != jsontape.Object {
+		err = event.ErrNotObject
+	}
+	if err != nil {
+		line.Reason, line.Detail = reason.Malformed.String(), err.Error()
+		return f.print(out, def, line, nil)
+	}
+	_, violations, err := engine.Check(&doc, nil)
+	if err != nil {
+		return fmt.Errorf("the engine failed: %w", err)
+	}
+	if violations != nil {
+		line.Reason = reason.SchemaMismatch.String()
+	}
+	line.Valid, line.Violations = violations == nil, len(violations)
+	return f.print(out, def, line, violations)
+}
+
+func (f *tryFlags) print(out io.Writer, def schema.Definition, line verdictLine, violations []schema.Violation) error {
+	var err error
+	switch {
+	case *f.format == formatJSON:
+		for _, v := range violations {
+			err = errors.Join(err, printJSON(out, violationLine{"violation", v}))
+		}
+		err = errors.Join(err, printJSON(out, line))
+	case line.Valid:
+		_, err = fmt.Fprintf(out, "valid against %s\n", nameOf(def))
+	default:
+		err = printViolations(out, violations)
+	}
+	switch {
+	case err != nil:
+		return err
+	case line.Valid:
+		return nil
+	case line.Detail != "":
+		return &exitError{code: exitFindings, err: fmt.Errorf("%s: %s", line.Reason, line.Detail)}
+	case line.Violations == 1:
+		return &exitError{code: exitFindings, err: fmt.Errorf("%s: 1 violation of %s", line.Reason, nameOf(def))}
+	}
+	return &exitError{code: exitFindings, err: fmt.Errorf("%s: %d violations of %s", line.Reason, line.Violations, nameOf(def))}
+}
+
+func printViolations(out io.Writer, all []schema.Violation) error {
+	if len(all) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "POINTER\tKEYWORD\tEXPECTED\tACTUAL")
+	for _, v := range all {
+		pointer := printable(v.Pointer)
+		if pointer == "" {
+			pointer = "(the whole)"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", pointer, printable(v.Keyword), printable(v.Expected), printable(v.Actual))
+	}
+	return w.Flush()
+}
