@@ -19,7 +19,7 @@ type verifyPrinter struct {
 
 // The lines of --format json.
 type (
-	verdictLine struct {
+	matchLine struct {
 		Event   string `json:"event"`
 		Matches bool   `json:"matches"`
 		Secret  string `json:"secret,omitempty"` // that made the signature, if it is known
@@ -66,7 +66,7 @@ func (p *verifyPrinter) json(v any) {
 // report prints a verdict with its explanation.
 func (p *verifyPrinter) report(r *signature.Report, notes []string) {
 	if p.format == formatJSON {
-		line := verdictLine{Event: "verdict", Matches: r.Matches(), Secret: r.Secret, Message: r.Fact, Tried: r.MACs, Whole: r.Whole}
+		line := matchLine{Event: "verdict", Matches: r.Matches(), Secret: r.Secret, Message: r.Fact, Tried: r.MACs, Whole: r.Whole}
 		if !r.Matches() {
 			line.Why = string(r.Failure.Why)
 		}

@@ -31,17 +31,17 @@ func (f *verifyFlags) request(cmd *cobra.Command, file string) (*captured, error
 		c, err = bodyAlone(data, f.headers)
 	case "":
 		return nil, usageError("%s is neither a raw HTTP request (POST /path HTTP/1.1 and so on) nor a curl command; "+
-			"for a body alone, give its headers with -H", nameOf(file))
+			"for a body alone, give its headers with -H", captureName(file))
 	default:
 		return nil, usageError("--form %q: want auto, http, curl or body", f.form)
 	}
 	if err != nil {
-		return nil, usageError("%s as %s: %w", nameOf(file), form, err)
+		return nil, usageError("%s as %s: %w", captureName(file), form, err)
 	}
 	return c, nil
 }
 
-func nameOf(file string) string {
+func captureName(file string) string {
 	if file == "-" {
 		return "standard input"
 	}
