@@ -145,6 +145,8 @@ func mutations() []mutation {
 		{name: "written again: Python, not ASCII", signed: `{"b": "café", "a": 1}`, sent: `{"b":"caf\u00e9","a":1}`, want: causes{signature.CauseReserialised}, how: "Python"},
 		{name: "written again: sorted", signed: `{"a":{"c":1,"d":2},"b":1}`, sent: `{"b":1,"a":{"d":2,"c":1}}`, want: causes{signature.CauseReserialised}, how: "sorted by name"},
 		{name: "written again: sorted, Python", signed: `{"a": 2, "b": 1}`, sent: `{"b":1,"a":2}`, want: causes{signature.CauseReserialised}, how: "sorted by name"},
+		{name: "written again: sorted, of two the last", signed: `{"a":2,"b":[{"c":4}]}`, sent: `{"b":[{"c":3,"c":4}],"a":1,"a":2}`, want: causes{signature.CauseReserialised}, how: "sorted by name"},
+		{name: "written again: of two the last", signed: `{"b":3,"a":2}`, sent: `{"b":1,"a":2,"b":3}`, want: causes{signature.CauseReserialised}, how: "the last"},
 		{name: "written again: two spaces", signed: "{\n  \"b\": [\n    1\n  ],\n  \"a\": {}\n}", sent: `{"b":[1],"a":{}}`, want: causes{signature.CauseReserialised}, how: "two spaces"},
 		{name: "written again: four spaces", signed: "{\n    \"b\": 1\n}", sent: `{"b":1}`, want: causes{signature.CauseReserialised}, how: "four spaces"},
 		{name: "written again: two spaces and newline", signed: "{\n  \"b\": 1\n}\n", sent: `{"b":1}`, want: causes{signature.CauseReserialised}, how: "newline at the end"},
@@ -345,4 +347,16 @@ func FuzzReserialised(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What every client and proxy sends is not taken for a signature, even when it
+// happens to be the secret.
+func TestOrdinaryHeadersExplainNothing(t *testing.T) {
+	for _, name := range []string{"Host", "Content-Type", "User-Agent", "X-Forwarded-For", "Date", "Accept-Language"} {
+		q := signature.Question{Scheme: preset(t, "cxone"), Secrets: []signature.Secret{secret("own", "dev-secret")}, Now: at()}
+		r, err := signature.Explain(q, captureOf(one(name, "dev-secret"), goodBody))
+		if err != nil || len(r.Departures) > 0 || r.Foreign == nil || r.Foreign.Name != "no signature at all" {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
 }

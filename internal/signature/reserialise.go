@@ -85,27 +85,31 @@ func readMembers(dec *json.Decoder, kind byte, depth int) (value, error) {
 	return v, err
 }
 
-// sorted returns v with the members of every object in order of their names,
-// and of those with one name only the last.
-func (v value) sorted() value {
+// unique returns v as a dictionary keeps it: of members with one name the first
+// place and the last value. With byName, in the order of their names.
+func (v value) unique(byName bool) value {
 	out := value{kind: v.kind, text: v.text}
-	order := make([]int, len(v.members))
-	for i := range order {
-		order[i] = i
-	}
-	if v.kind == '{' {
-		last := make(map[string]int)
-		for i, name := range v.names {
-			last[name] = i
-		}
-		order = slices.DeleteFunc(order, func(i int) bool { return last[v.names[i]] != i })
-		slices.SortFunc(order, func(a, b int) int { return strings.Compare(v.names[a], v.names[b]) })
-	}
-	for _, i := range order {
+	place := make(map[string]int)
+	for i, m := range v.members {
+		m = m.unique(byName)
 		if v.kind == '{' {
+			if at, twice := place[v.names[i]]; twice {
+				out.members[at] = m
+				continue
+			}
+			place[v.names[i]] = len(out.names)
 			out.names = append(out.names, v.names[i])
 		}
-		out.members = append(out.members, v.members[i].sorted())
+		out.members = append(out.members, m)
+	}
+	if !byName || v.kind != '{' {
+		return out
+	}
+	names, members := slices.Clone(out.names), slices.Clone(out.members)
+	slices.Sort(out.names)
+	for i, name := range names {
+		at, _ := slices.BinarySearch(out.names, name)
+		out.members[at] = members[i]
 	}
 	return out
 }
@@ -170,12 +174,11 @@ func (l *bodyList) reserialised(body []byte) {
 		b := rewriteStrings(body, e)
 		l.add(b, CauseReserialised, "with the body's strings written again"+suffix(e.name), remedyBody)
 	}
-	inOrder, bySort := v, v.sorted()
 	for _, n := range []numbers{{name: ""}, {name: "numbers through float64", float: true}} {
 		for _, o := range []struct {
 			name string
 			v    value
-		}{{"", inOrder}, {"members sorted by name", bySort}} {
+		}{{"", v}, {"members sorted by name", v.unique(true)}, {"of members with one name the last", v.unique(false)}} {
 			for _, e := range escapings() {
 				for _, lay := range layouts() {
 					l.addWritten(o.v, writer{lay, e, n}, o.name)

@@ -140,6 +140,20 @@ func TestSendersForeignSecret(t *testing.T) {
 	}
 }
 
+// A list of one is a list: the sender may sign with two keys tomorrow.
+func TestDiscoverListOfOne(t *testing.T) {
+	c := capture(t, "svix")
+	for i, f := range c.Fields {
+		if f.Name == "Svix-Signature" {
+			c.Fields[i].Value = strings.TrimPrefix(f.Value, "v1,AAAA ")
+		}
+	}
+	d, err := signature.Discover([]signature.Secret{secret("own", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")}, c)
+	if err != nil || d.Scheme.List.Separator != " " || d.Scheme.Prefix != "v1," {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
 // A token beside a signature is no reason to call the signature foreign.
 func TestTokenBesideSignature(t *testing.T) {
 	c := capture(t, "nice-expert")
