@@ -216,7 +216,7 @@ func refused(m Mechanism) string {
 	case ScramSHA256, ScramSHA512:
 		return "check kafka.sasl.username and its password; the broker keeps SCRAM credentials per mechanism: kafka-configs.sh --bootstrap-server BROKER:9092 --describe --entity-type users --entity-name NAME"
 	case OAuthBearer:
-		return "check issuer, audience and expiry of the token against what the broker's listener wants"
+		return "check issuer, audience and expiry of the token against what the broker's listener wants; a token file must be renewed before its token ends"
 	case AWSMSKIAM:
 		return "allow kafka-cluster:Connect to this AWS identity, and check the clock of this host"
 	default:

@@ -17,8 +17,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // Secure asks for more listeners: SASL_SSL, one for mutual TLS, one for tokens,
@@ -208,43 +206,6 @@ func (c *Cluster) Certificate(name string) (certFile, keyFile string) {
 		c.t.Fatal(err)
 	}
 	return certFile, keyFile
-}
-
-// Allow lets a principal write to topics and see their settings.
-func (c *Cluster) Allow(principal string, topics ...string) {
-	c.t.Helper()
-	c.acl(kadm.NewACLs().Allow(principal), kadm.OpWrite, topics)
-	c.acl(kadm.NewACLs().Allow(principal), kadm.OpDescribeConfigs, topics)
-}
-
-// Deny forbids a principal to write to topics, which it may still describe.
-func (c *Cluster) Deny(principal string, topics ...string) {
-	c.t.Helper()
-	c.acl(kadm.NewACLs().Deny(principal), kadm.OpWrite, topics)
-}
-
-func (c *Cluster) acl(b *kadm.ACLBuilder, op kadm.ACLOperation, topics []string) {
-	c.t.Helper()
-	done, err := c.admin.CreateACLs(c.t.Context(), b.Topics(topics...).ResourcePatternType(kadm.ACLPatternLiteral).Operations(op))
-	for _, one := range done {
-		err = errors.Join(err, one.Err)
-	}
-	if err != nil || len(done) != len(topics) {
-		c.t.Fatalf("%d ACLs for %d topics: %v", len(done), len(topics), err)
-	}
-}
-
-// Forget takes back what Allow and Deny said of a principal and topics.
-func (c *Cluster) Forget(principal string, topics ...string) {
-	c.t.Helper()
-	b := kadm.NewACLs().Allow(principal).AllowHosts().Deny(principal).DenyHosts().Topics(topics...).ResourcePatternType(kadm.ACLPatternLiteral).Operations()
-	done, err := c.admin.DeleteACLs(c.t.Context(), b)
-	for _, one := range done {
-		err = errors.Join(err, one.Err)
-	}
-	if err != nil {
-		c.t.Fatal(err)
-	}
 }
 
 // authority signs certificates, for both ends of TLS.

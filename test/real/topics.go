@@ -38,6 +38,23 @@ func (c *Cluster) Topics(partitions int32, names ...string) {
 	c.InSync(names...)
 }
 
+// Drop deletes a topic and returns when no broker knows it any more.
+func (c *Cluster) Drop(name string) {
+	c.t.Helper()
+	if _, err := c.admin.DeleteTopic(c.t.Context(), name); err != nil {
+		c.t.Fatalf("delete topic %s: %v", name, err)
+	}
+	Until(c.t, "topic "+name+" is gone", 30*time.Second, func() bool {
+		for _, n := range c.nodes {
+			seen, err := c.ask(c.t.Context(), n.id, []string{name})
+			if err != nil || !errors.Is(kerr.ErrorForCode(seen.Topics[0].ErrorCode), kerr.UnknownTopicOrPartition) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // Grow gives topics more partitions, and returns when those are there.
 func (c *Cluster) Grow(partitions int, names ...string) {
 	c.t.Helper()
