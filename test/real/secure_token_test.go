@@ -78,7 +78,7 @@ func newIdentity(t *testing.T, cluster *real.Cluster, clientSecret string, life 
 // nobody notices; the file stays as it is, which is said once, until somebody
 // renews it.
 func TestTokens(t *testing.T) {
-	const life = 6 * time.Second
+	const life = 5 * time.Second
 	cluster := guarded(t)
 	endpoint := newIdentity(t, cluster, "a secret", life)
 	file := tokenFile(t, cluster.Token(real.Claims{Subject: real.FirstUser, Life: life}))

@@ -241,6 +241,9 @@ func TestACL(t *testing.T) {
 			t.Errorf("%s: %v, want %v", topic, got, want)
 		}
 	}
+	if !errors.Is(facts.Clock.Err, kerr.ClusterAuthorizationFailed) { // known without asking for what is denied
+		t.Errorf("clock: %+v", facts.Clock)
+	}
 }
 
 func TestAway(t *testing.T) {
