@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -162,19 +163,23 @@ func sleepUntil(c *kfake.Cluster, stop <-chan struct{}) func(kmsg.Request) (kmsg
 // finding with its remedy, not a dependency that is away.
 func TestCheckRefused(t *testing.T) {
 	registry := emptyRegistry(t)
-	cluster := lockedCluster(t)
+	closes, tells := lockedCluster(t), lockedCluster(t)
+	tells.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.SASLAuthenticate}, TopLevel: true, Err: kerr.SaslAuthenticationFailed, Count: -1})
 	for name, c := range map[string]struct {
+		cluster      *kfake.Cluster
 		env          map[string]string
 		what, remedy string
 	}{
-		"wrong password": {map[string]string{"MECHANISM": "PLAIN", "USERNAME": "relay", "PASSWORD": "wrong-password"},
+		"wrong password, told": {tells, map[string]string{"MECHANISM": "PLAIN", "USERNAME": "relay", "PASSWORD": "wrong-password"},
+			"the broker refuses these credentials", "check kafka.sasl.username and its password\n"},
+		"wrong password": {closes, map[string]string{"MECHANISM": "PLAIN", "USERNAME": "relay", "PASSWORD": "wrong-password"},
 			"the broker closes the connection during authentication", "check kafka.sasl.username and its password\n"},
-		"no SASL": {nil, "the broker closes the connection at the first request", "the listener expects TLS or SASL"},
-		"mechanism not offered": {map[string]string{"MECHANISM": "OAUTHBEARER", "OAUTH_TOKEN_FILE": "none"},
+		"no SASL": {closes, nil, "the broker closes the connection at the first request", "the listener expects TLS or SASL"},
+		"mechanism not offered": {closes, map[string]string{"MECHANISM": "OAUTHBEARER", "OAUTH_TOKEN_FILE": "none"},
 			"the broker does not offer this SASL mechanism", "set kafka.sasl.mechanism to one of the broker's sasl.enabled.mechanisms\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			checkEnv(t, cluster, registry, c.env)
+			checkEnv(t, c.cluster, registry, c.env)
 			code, stdout, stderr := runMain(t.Context(), "", "check", "--connect")
 			if code != exitFindings || !strings.Contains(stdout, "error: brokers:") || !strings.Contains(stdout, c.what) || !strings.Contains(stdout, "  remedy: "+c.remedy) {
 				t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
