@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,20 +23,44 @@ func (c *Cluster) Topic(name string, partitions int32) {
 // Topics makes several topics anew; see Topic.
 func (c *Cluster) Topics(partitions int32, names ...string) {
 	c.t.Helper()
+	made := map[string]kadm.TopicID{}
 	for _, name := range names {
 		if _, err := c.admin.DeleteTopic(c.t.Context(), name); err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
 			c.t.Fatalf("delete topic %s: %v", name, err)
 		}
 		var last error
 		Until(c.t, "topic "+name+" is made", 30*time.Second, func() bool {
-			_, last = c.admin.CreateTopic(c.t.Context(), partitions, int16(min(len(c.nodes), 3)), nil, name) //nolint:gosec // at most 3
-			return last == nil || !errors.Is(last, kerr.TopicAlreadyExists)                                  // the old one may still be there for a moment
+			var topic kadm.CreateTopicResponse
+			topic, last = c.admin.CreateTopic(c.t.Context(), partitions, int16(min(len(c.nodes), 3)), nil, name) //nolint:gosec // at most 3
+			made[name] = topic.ID
+			return last == nil || !errors.Is(last, kerr.TopicAlreadyExists) // the old one may still be there for a moment
 		})
 		if last != nil {
 			c.t.Fatalf("create topic %s: %v", name, last)
 		}
 	}
+	Until(c.t, "the brokers know the new topics", 30*time.Second, func() bool { return c.know(made) })
 	c.InSync(names...)
+}
+
+// know tells whether every broker that runs has these topics, and not those
+// that had the names before: brokers follow the controller some time later.
+func (c *Cluster) know(made map[string]kadm.TopicID) bool {
+	for _, n := range c.nodes {
+		if !n.process.alive() || n.paused {
+			continue
+		}
+		seen, err := c.ask(c.t.Context(), n.id, slices.Collect(maps.Keys(made)))
+		if err != nil {
+			return false
+		}
+		for _, topic := range seen.Topics {
+			if made[*topic.Topic] != topic.TopicID {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Drop deletes a topic and returns when no broker knows it any more.
