@@ -107,8 +107,9 @@ func (s *secured) listeners() (addresses, speak string) {
 	return addresses, speak
 }
 
-// virtualMachine are options of the broker's JVM: from Kafka 4 on it reads
-// only those files of keys that it is told by name (KIP-1139).
+// virtualMachine are options of the broker's JVM: from Kafka 4.0 on it takes
+// keys only from URLs that are listed there, from 4.1 on also files
+// (https://kafka.apache.org/41/configuration/system-properties).
 func (s *secured) virtualMachine() []string {
 	if s == nil {
 		return nil

@@ -75,41 +75,33 @@ func newIdentity(t *testing.T, cluster *real.Cluster, clientSecret string, life 
 
 // TestTokens: relays get in with OAUTHBEARER, by a file and by an endpoint. The
 // broker ends each session with its token: the endpoint gives a new one and
-// nobody notices; the file stays as it is, which is said once, until somebody
-// renews it.
+// nobody notices; a file that is not renewed is said once, until it is.
 func TestTokens(t *testing.T) {
-	const life = 5 * time.Second
+	const life = 6 * time.Second
+	const what = "the broker refuses these credentials"
 	cluster := guarded(t)
 	endpoint := newIdentity(t, cluster, "a secret", life)
 	file := tokenFile(t, cluster.Token(real.Claims{Subject: real.FirstUser, Life: life}))
 	var journal judge.Journal
-	var relays []*real.Relay
-	var senders []*judge.Sender
-	for i, kafka := range []string{byClient(cluster, endpoint.URL, "a secret"), byTokenFile(cluster, file)} {
-		setup, _ := entering(t, cluster.TokenListener(), kafka)
-		setup.Env = []string{fmt.Sprintf("CXRELAY_INSTANCE=token-%d", i)}
-		relay := rig.Relay(t, setup)
-		sender := judge.NewSender(relay.URL, secret, &journal)
-		t.Cleanup(sender.Close)
-		relays, senders = append(relays, relay), append(senders, sender)
+	renewing, send := tokenRelay(t, cluster, &journal, "endpoint", byClient(cluster, endpoint.URL, "a secret"))
+	stale, sendStale := tokenRelay(t, cluster, &journal, "file", byTokenFile(cluster, file))
+	real.Until(t, "a relay is in with a token that somebody renews", 30*time.Second, func() bool {
+		writeToken(t, file, cluster.Token(real.Claims{Subject: real.FirstUser, Life: life}))
+		return sendStale() == http.StatusOK
+	})
+	if said := problems(t, stale); len(said) > 0 {
+		t.Errorf("a problem with a good token: %+v", said)
 	}
-	n := 0
-	send := func(i int) {
-		if a := senders[i].Insist(t.Context(), judge.NewEvent(judge.Types()[n%4], fmt.Sprintf("relay %d %d", i, n%10), n)); a.Status != http.StatusOK {
-			t.Errorf("relay %d: %+v", i, a)
-		}
-		n++
-	}
-	send(1)
-	renewing, stale := relays[0], relays[1]
-	const what = "the broker refuses these credentials"
-	real.Until(t, "one token is renewed, and the end of the other is said", 3*life, func() bool {
-		send(0)
+	// From here on nobody renews the file.
+	real.Until(t, "a token of the endpoint is renewed, and the end of that in the file is said", 5*life, func() bool {
+		send()
 		_, body := get(t, stale.Admin+"/-/ready")
 		return endpoint.issued.Load() >= 2 && strings.Contains(body, what)
 	})
 	for range 50 { // on the new token
-		send(0)
+		if status := send(); status != http.StatusOK {
+			t.Errorf("answered %d", status)
+		}
 	}
 	if said := problems(t, renewing); len(said) > 0 {
 		t.Errorf("a renewal was noticed: %+v", said)
@@ -118,12 +110,30 @@ func TestTokens(t *testing.T) {
 		t.Errorf("the log says %+v, want once %q", said, what)
 	}
 	writeToken(t, file, cluster.Token(real.Claims{Subject: real.FirstUser, Life: time.Hour}))
-	real.Until(t, "the new token is taken", 30*time.Second, func() bool {
+	real.Until(t, "the new token is taken", time.Minute, func() bool {
 		status, body := get(t, stale.Admin+"/-/ready")
 		return status == http.StatusOK && !strings.Contains(body, what)
 	})
-	send(1)
-	report(t, judge.Judge(&journal, cluster.ReadMany(judge.Topics()...), logs(t, relays)))
+	if status := sendStale(); status != http.StatusOK {
+		t.Errorf("answered %d with the new token", status)
+	}
+	report(t, judge.Judge(&journal, cluster.ReadMany(judge.Topics()...), logs(t, []*real.Relay{renewing, stale})))
+}
+
+// tokenRelay starts a relay at the listener for tokens, which may not be ready
+// yet, and returns how to send it one more event, once.
+func tokenRelay(t *testing.T, cluster *real.Cluster, journal *judge.Journal, name, kafka string) (relay *real.Relay, send func() (status int)) {
+	t.Helper()
+	setup, _ := entering(t, cluster.TokenListener(), kafka)
+	setup.Env, setup.Unready = []string{"CXRELAY_INSTANCE=" + name}, true
+	relay = rig.Relay(t, setup)
+	sender := judge.NewSender(relay.URL, secret, journal)
+	t.Cleanup(sender.Close)
+	n := 0
+	return relay, func() int {
+		n++
+		return sender.Send(t.Context(), judge.NewEvent(judge.Types()[n%4], fmt.Sprintf("%s %d", name, n%10), n), nil).Status
+	}
 }
 
 // TestTokenRefused: a token that the broker does not take, and none at all.
