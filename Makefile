@@ -47,11 +47,12 @@ build:
 release:
 	@test -n "$(VERSION)" || { echo "make release VERSION=v1.2.3"; exit 1; }
 	rm -rf $(DIST) && mkdir -p $(DIST)
-	@for platform in $(PLATFORMS); do \
+	@commit=$$(git rev-parse HEAD) && date=$$(git log -1 --format=%cI) || exit 1; \
+	for platform in $(PLATFORMS); do \
 		out=$(DIST)/cxrelay_$(VERSION)_$${platform%/*}_$${platform#*/}; \
 		echo "$$out"; \
 		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build -trimpath \
-			-ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$$(git rev-parse HEAD) -X main.date=$$(git log -1 --format=%cI)" \
+			-ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$$commit -X main.date=$$date" \
 			-o "$$out" ./cmd/cxrelay || exit 1; \
 	done
 	cd $(DIST) && sha256sum cxrelay_* > SHA256SUMS && cat SHA256SUMS
