@@ -124,7 +124,7 @@ func TestDocumentedACLs(t *testing.T) {
 	})
 	t.Run("those to create topics", func(t *testing.T) {
 		gone := judge.Topics()[3]
-		cluster.Drop(gone)
+		cluster.Remove(gone)
 		found, code := findings(t, setup, file, "--create-topics")
 		denied := func(f finding) bool {
 			return f.Severity == "error" && f.Topic == gone && strings.Contains(f.Message, "CREATE is denied") && strings.Contains(f.Remedy, "grant CREATE")
