@@ -5,7 +5,7 @@
 #   make test race    the test suite, without and with the race detector
 #   make lint         golangci-lint with the rules of .golangci.yml
 #   make fuzz         every fuzz target for FUZZTIME each (20s, or 2000x: inputs)
-#   make test-real    against Apache Kafka and Apicurio (Java 17 JDK, Maven, kcat); CXRELAY_REAL=skip skips on a laptop
+#   make test-real    against Apache Kafka and Apicurio (Java 17 JDK, Maven, kcat, gcc); CXRELAY_REAL=skip skips on a laptop
 #   make bench        Go benchmarks per package, with allocations
 #   make bench-relay  CPU per event of the whole binary against a bare floor
 #   make dev          the relay with an in-process broker and registry
@@ -47,11 +47,12 @@ build:
 release:
 	@test -n "$(VERSION)" || { echo "make release VERSION=v1.2.3"; exit 1; }
 	rm -rf $(DIST) && mkdir -p $(DIST)
-	@for platform in $(PLATFORMS); do \
+	@commit=$$(git rev-parse HEAD) && date=$$(git log -1 --format=%cI) || exit 1; \
+	for platform in $(PLATFORMS); do \
 		out=$(DIST)/cxrelay_$(VERSION)_$${platform%/*}_$${platform#*/}; \
 		echo "$$out"; \
 		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build -trimpath \
-			-ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$$(git rev-parse HEAD) -X main.date=$$(git log -1 --format=%cI)" \
+			-ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$$commit -X main.date=$$date" \
 			-o "$$out" ./cmd/cxrelay || exit 1; \
 	done
 	cd $(DIST) && sha256sum cxrelay_* > SHA256SUMS && cat SHA256SUMS
@@ -65,6 +66,7 @@ race:
 # Fetches its artefacts once, into .cache/real. CXRELAY_REAL=keep keeps the logs.
 test-real:
 	$(GO) vet -tags real ./test/real/...
+	CGO_ENABLED=1 $(GO) vet -C test/real/serde ./...
 	$(GO) test -tags real -count=1 -timeout 20m -v ./test/real/...
 
 # The version is part of the target: an older binary is replaced.

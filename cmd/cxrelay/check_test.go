@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -158,32 +159,83 @@ func sleepUntil(c *kfake.Cluster, stop <-chan struct{}) func(kmsg.Request) (kmsg
 	}
 }
 
-// TestCheckRefused: brokers that are there and refuse the credentials are a
+// TestCheckRefused: brokers that are there and do not let the relay in are a
 // finding with its remedy, not a dependency that is away.
 func TestCheckRefused(t *testing.T) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("PLAIN", "relay", "right"))
+	registry := emptyRegistry(t)
+	closes, tells := lockedCluster(t), lockedCluster(t)
+	tells.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.SASLAuthenticate}, TopLevel: true, Err: kerr.SaslAuthenticationFailed, Count: -1})
+	for name, c := range map[string]struct {
+		cluster      *kfake.Cluster
+		env          map[string]string
+		what, remedy string
+	}{
+		"wrong password, told": {tells, map[string]string{"MECHANISM": "PLAIN", "USERNAME": "relay", "PASSWORD": "wrong-password"},
+			"the broker refuses these credentials", "check kafka.sasl.username and its password\n"},
+		"wrong password": {closes, map[string]string{"MECHANISM": "PLAIN", "USERNAME": "relay", "PASSWORD": "wrong-password"},
+			"the broker closes the connection during authentication", "check kafka.sasl.username and its password\n"},
+		"no SASL": {closes, nil, "the broker closes the connection at the first request", "the listener expects TLS or SASL"},
+		"mechanism not offered": {closes, map[string]string{"MECHANISM": "OAUTHBEARER", "OAUTH_TOKEN_FILE": "none"},
+			"the broker does not offer this SASL mechanism", "set kafka.sasl.mechanism to one of the broker's sasl.enabled.mechanisms\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			checkEnv(t, c.cluster, registry, c.env)
+			code, stdout, stderr := runMain(t.Context(), "", "check", "--connect")
+			if code != exitFindings || !strings.Contains(stdout, "error: brokers:") || !strings.Contains(stdout, c.what) || !strings.Contains(stdout, "  remedy: "+c.remedy) {
+				t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
+			}
+			if strings.Contains(stdout+stderr, "wrong-password") {
+				t.Errorf("the password shows:\n%s", stdout)
+			}
+		})
+	}
+}
+
+// TestCheckMayNotCreate: a topic that is missing, and an ACL that forbids to
+// create it.
+func TestCheckMayNotCreate(t *testing.T) {
+	var acls []kfake.ACL
+	for _, topic := range []string{"cxone.interactions.raw", "cxone.dispositions.raw", "cxone.transfers.raw", "cxone.calls.terminated"} {
+		acls = append(acls, kfake.ACL{Resource: kmsg.ACLResourceTypeTopic, Name: topic, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: kmsg.ACLOperationWrite, Allow: true})
+	}
+	cluster := lockedCluster(t, kfake.EnableACLs(), kfake.User("PLAIN", "writer", "w", acls...))
+	checkEnv(t, cluster, emptyRegistry(t), map[string]string{"MECHANISM": "PLAIN", "USERNAME": "writer", "PASSWORD": "w"})
+	code, stdout, stderr := runMain(t.Context(), "", "check", "--connect", "--create-topics")
+	if code != exitFindings || !strings.Contains(stdout, "not created  cxone.transfers.raw") || !strings.Contains(stdout, "error: topic_exists: the topic cannot be created: CREATE is denied\n") ||
+		!strings.Contains(stdout, "  remedy: grant CREATE on the topic") {
+		t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
+	}
+}
+
+// lockedCluster is a broker that wants SASL.
+func lockedCluster(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
+	t.Helper()
+	cluster, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("PLAIN", "relay", "right"))...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer cluster.Close()
+	t.Cleanup(cluster.Close)
+	return cluster
+}
+
+func emptyRegistry(t *testing.T) *devkit.Registry {
+	t.Helper()
 	registry, err := devkit.NewRegistry(devkit.RegistryOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = registry.Close() }()
-	for name, value := range map[string]string{
-		"KAFKA_BROKERS": cluster.ListenAddrs()[0], "SCHEMA_REGISTRY_URL": registry.URL(), "CXONE_WEBHOOK_SECRET": "x",
-		"CXRELAY_KAFKA_SASL_MECHANISM": "PLAIN", "CXRELAY_KAFKA_SASL_USERNAME": "relay", "CXRELAY_KAFKA_SASL_PASSWORD": "wrong-password",
-	} {
-		t.Setenv(name, value)
-	}
-	code, stdout, stderr := runMain(t.Context(), "", "check", "--connect")
-	if code != exitFindings || !strings.Contains(stdout, "error: brokers:") || !strings.Contains(stdout, "the broker closes the connection during authentication\n") ||
-		!strings.Contains(stdout, "remedy: check kafka.sasl.username and its password") {
-		t.Errorf("exit %d\n%s\n%s", code, stdout, stderr)
-	}
-	if strings.Contains(stdout+stderr, "wrong-password") {
-		t.Errorf("the password shows:\n%s", stdout)
+	t.Cleanup(func() { _ = registry.Close() })
+	return registry
+}
+
+// checkEnv sets the three variables, and those of kafka.sasl.
+func checkEnv(t *testing.T, cluster *kfake.Cluster, registry *devkit.Registry, sasl map[string]string) {
+	t.Helper()
+	t.Setenv("KAFKA_BROKERS", cluster.ListenAddrs()[0])
+	t.Setenv("SCHEMA_REGISTRY_URL", registry.URL())
+	t.Setenv("CXONE_WEBHOOK_SECRET", "x")
+	for name, value := range sasl {
+		t.Setenv("CXRELAY_KAFKA_SASL_"+name, value)
 	}
 }
 

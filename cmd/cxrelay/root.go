@@ -84,6 +84,7 @@ Registry and writes them into Kafka. It answers only when the event is safe.`,
 		newSchemaCommand(),
 		newSendCommand(),
 		newSignCommand(),
+		newVerifyCommand(),
 		newVersionCommand(),
 	)
 	return root

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -74,6 +75,7 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{opts: o}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.index)
 	mux.Handle("GET /metrics", o.Metrics)
 	mux.HandleFunc("GET /-/healthy", s.healthy)
 	mux.HandleFunc("GET /-/ready", s.ready)
@@ -111,6 +113,28 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("admin listener: %w", err)
 	}
 	return nil
+}
+
+// What index names: what answers everywhere, and what only on loopback.
+const (
+	everywhere = "cxrelay, admin listener\n\n" +
+		"/metrics        metrics, for Prometheus\n" +
+		"/-/healthy      200 while the process serves\n" +
+		"/-/ready        200 when events should be sent here, 503 else; what is missing or degraded\n"
+	onLoopback = "/api/v1/status  topics, subjects, problems (JSON)\n" +
+		"/-/log-level    GET, or PUT {\"level\":\"debug\"}\n" +
+		"/debug/pprof/   profiles\n"
+)
+
+// index says what is here.
+func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
+	text := everywhere
+	if isLoopback(s.opts.Listener.Addr().String()) {
+		text += onLoopback
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, text) // the client is gone: nobody to tell
 }
 
 func (s *Server) healthy(w http.ResponseWriter, _ *http.Request) {

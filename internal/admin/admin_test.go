@@ -102,6 +102,29 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
+// TestIndex: the index names what answers, and nothing else does not.
+func TestIndex(t *testing.T) {
+	local, _ := start(t, same, health{Ready: true})
+	far, _ := start(t, func(l net.Listener) net.Listener { return elsewhere{l} }, health{Ready: true})
+	for base, want := range map[string]int{local: 6, far: 3} {
+		code, index := do(t, "GET", base+"/", "", nil)
+		paths := 0
+		for line := range strings.Lines(index) {
+			path, _, ok := strings.Cut(line, " ")
+			if !ok || path[0] != '/' {
+				continue
+			}
+			paths++
+			if code, body := do(t, "GET", base+path, "", nil); code != 200 {
+				t.Errorf("the index names %s, which answers %d %s", path, code, body)
+			}
+		}
+		if code != 200 || paths != want {
+			t.Errorf("%d with %d paths, want %d:\n%s", code, paths, want, index)
+		}
+	}
+}
+
 func TestNotReadySaysWhy(t *testing.T) {
 	base, _ := start(t, same, health{Missing: []string{"kafka unreachable"}})
 	code, body := do(t, "GET", base+"/-/ready", "", nil)

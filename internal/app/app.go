@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -232,7 +233,10 @@ func instanceName(configured string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the host has no name (%w): set instance", err)
 	}
-	return host, nil
+	if host == "" {
+		return "", errors.New("the host has no name: set instance")
+	}
+	return config.InstanceOf(host), nil
 }
 
 // startID is new at every start: 6 random bytes in hex.

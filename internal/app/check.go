@@ -107,12 +107,27 @@ func (r *CheckReport) checkKafka(ctx context.Context, client *kafka.Client, crea
 		if out.Created = missing(report, r.Policy, *create); len(out.Created) > 0 {
 			client.CreateTopics(ctx, out.Created)
 			report, err = client.Inspect(ctx, r.Policy)
+			report.Findings = append(denials(out.Created), report.Findings...)
 		}
 	}
 	out.Kafka = report
 	if err != nil && !errors.Is(err, kafka.ErrRefused) {
 		out.Away = append(out.Away, Away{"kafka", err})
 	}
+}
+
+// denials are the findings about topics that an ACL forbids to create.
+func denials(tried []inspect.NewTopic) []inspect.Finding {
+	var all []inspect.Finding
+	for _, n := range tried {
+		if n.Denied() {
+			all = append(all, inspect.Finding{
+				Severity: inspect.Error, Topic: n.Name, Check: inspect.TopicExists,
+				Message: "the topic cannot be created: CREATE is denied", Remedy: "grant CREATE on the topic, or on the cluster, to the relay's principal",
+			})
+		}
+	}
+	return all
 }
 
 // missing are the topics to create.

@@ -25,9 +25,26 @@ func (ld *loader) check() {
 	ld.checkLimits()
 }
 
+// maxInstance is the most bytes of a name of an instance.
+const maxInstance = 128
+
+func inInstance(r rune) bool { return isUnreserved(r) && r != '~' || r == ':' }
+
+// InstanceOf makes a name of an instance of a host name, by the rule that holds
+// for a configured one: a minus stands for what is not allowed, and a name that
+// is too long is cut.
+func InstanceOf(host string) string {
+	name := strings.Map(func(r rune) rune {
+		if inInstance(r) {
+			return r
+		}
+		return '-'
+	}, host)
+	return name[:min(len(name), maxInstance)]
+}
+
 func (ld *loader) checkInstance() {
-	allowed := func(r rune) bool { return isUnreserved(r) && r != '~' || r == ':' }
-	if s := ld.cfg.Instance; len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool { return !allowed(r) }) {
+	if s := ld.cfg.Instance; len(s) > maxInstance || strings.ContainsFunc(s, func(r rune) bool { return !inInstance(r) }) {
 		ld.fault("instance", "a name has 1 to 128 characters of a-z, A-Z, 0-9, dot, underscore, colon and minus: it goes into every record",
 			"leave it empty for the host name")
 	}

@@ -23,6 +23,22 @@ func TestInstance(t *testing.T) {
 	}
 }
 
+// TestInstanceOf: whatever the host is called, its name does as an instance.
+func TestInstanceOf(t *testing.T) {
+	for host, want := range map[string]string{
+		"relay-1.eu": "relay-1.eu", "a/b": "a-b", "Jörg's Mac": "J-rg-s-Mac", "a~\xff": "a--",
+		strings.Repeat("ü", 200): strings.Repeat("-", 128), strings.Repeat("b", 129): strings.Repeat("b", 128),
+	} {
+		got := config.InstanceOf(host)
+		if got != want {
+			t.Errorf("%q became %q, want %q", host, got, want)
+		}
+		if c, _ := mustLoad(t, config.Source{Env: founding("CXRELAY_INSTANCE=" + got)}); c.Instance != got {
+			t.Errorf("%q is refused as an instance", got)
+		}
+	}
+}
+
 // source is a file with one source.
 func source(format string, args ...any) config.Source {
 	return config.Source{File: "c.yaml", Env: founding()[:2], Data: fmt.Appendf(nil, "sources:\n  - "+format+"\n", args...),

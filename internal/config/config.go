@@ -20,7 +20,7 @@ import (
 // Config is a complete, checked configuration as Load returns it. It is safe
 // for concurrent use as long as nobody changes it.
 type Config struct {
-	Instance string // for record headers, no slash; empty: the host name
+	Instance string // for record headers, no slash; empty: InstanceOf the host name
 	Listen   Listen
 	Admin    Admin
 	Sources  []Webhook     // at least one

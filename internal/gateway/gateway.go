@@ -71,7 +71,7 @@ type Options struct {
 	Ledger     *Ledger
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
-	OnVerdict  func(*Verdict) // called after each answer is decided; must not block
+	OnVerdict  func(*Verdict) // called after each answer is decided; must not block, and changes nothing by a panic
 }
 
 // Gateway decides about deliveries. Safe for concurrent use.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/cxrelay/cxrelay/internal/devkit/corpus"
 	"github.com/cxrelay/cxrelay/internal/event"
@@ -328,6 +329,29 @@ func TestReasons(t *testing.T) {
 				t.Errorf("want one line with the reason, got:\n%s", log)
 			}
 		})
+	}
+}
+
+// TestWatcherPanics: who watches the verdicts changes none of them.
+func TestWatcherPanics(t *testing.T) {
+	r := newRig(t, func(o *gateway.Options) { o.OnVerdict = func(*gateway.Verdict) { panic("boom") } })
+	for body, want := range map[string]reason.Reason{good: reason.Accepted, `{"actionType":"OTHER","contactId":"1"}`: reason.Unrouted} {
+		if v := r.accept(body); v.Reason != want {
+			t.Errorf("%s, want %s", v.Reason, want)
+		}
+	}
+	if s := r.balanced(); s.Received != 2 || s.InFlight != 0 || s.Events[1][reason.Accepted] != 1 || s.Events[1][reason.Unrouted] != 1 {
+		t.Errorf("books %+v", s)
+	}
+	if n := strings.Count(r.log.String(), "panic in who watches"); n != 2 {
+		t.Errorf("%d lines about the panics, want 2:\n%s", n, r.log)
+	}
+	counted := strings.NewReader(`# HELP cxrelay_panics_total Panics while an event was decided, which is answered internal, or shown to who watches; each one is a bug.
+# TYPE cxrelay_panics_total counter
+cxrelay_panics_total 2
+`)
+	if err := testutil.GatherAndCompare(r.registry, counted, "cxrelay_panics_total"); err != nil {
+		t.Error(err)
 	}
 }
 

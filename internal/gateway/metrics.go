@@ -78,7 +78,7 @@ func newMetrics(o Options) (*metrics, error) {
 
 	m.panics = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "cxrelay_panics_total",
-		Help: "Requests answered internal because of a panic on their path; each one is a bug.",
+		Help: "Panics while an event was decided, which is answered internal, or shown to who watches; each one is a bug.",
 	})
 
 	for _, c := range []prometheus.Collector{m.duration, stageVec, m.matches, m.panics, newLedgerCollector(o.Ledger), m.last} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"time"
 	"unicode/utf8"
 
@@ -28,8 +29,20 @@ func (g *Gateway) observe(d *Delivery, v *Verdict, err error) {
 	g.metrics.answered(d.seat, v)
 	g.log(d, v)
 	if g.opts.OnVerdict != nil {
-		g.opts.OnVerdict(v)
+		g.show(v)
 	}
+}
+
+// show tells who watches of a verdict. Its panic is no part of the event: what
+// was decided and counted is answered.
+func (g *Gateway) show(v *Verdict) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.metrics.panics.Inc()
+			g.opts.Log.Error("panic in who watches the verdicts; the answer stays", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	g.opts.OnVerdict(v)
 }
 
 // log writes one line per refusal. Lines of signed events are never held

@@ -106,6 +106,7 @@ type Server struct {
 	headers  headers
 	limits   atomic.Pointer[limits]
 	gone     prometheus.Counter
+	panics   prometheus.Counter
 
 	conns counter // open connections
 	busy  counter // requests under way
@@ -175,6 +176,10 @@ func (s *Server) register(to prometheus.Registerer) error {
 		Name: "cxrelay_http_connections_closed_total",
 		Help: "Connections closed at once because the limit and the reserve above it were in use.",
 	})
+	s.panics = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "cxrelay_http_panics_total",
+		Help: "Panics of the webhook listener around the path of an event, such as in its answer: answered internal, but not counted so; each one is a bug.",
+	})
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "cxrelay_http_connections",
 		Help: "Open connections of the webhook listener.",
@@ -183,7 +188,7 @@ func (s *Server) register(to prometheus.Registerer) error {
 		Name: "cxrelay_http_connections_limit",
 		Help: "Bound on cxrelay_http_connections; requests on connections beyond it are answered overloaded.",
 	}, func() float64 { return float64(s.limits.Load().connections) })
-	for _, c := range []prometheus.Collector{s.gone, s.listener.closed, open, limit} {
+	for _, c := range []prometheus.Collector{s.gone, s.panics, s.listener.closed, open, limit} {
 		if err := to.Register(c); err != nil {
 			return err
 		}

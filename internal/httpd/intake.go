@@ -214,12 +214,14 @@ func (s *Server) metrics(x *exchange) {
 }
 
 // rescue keeps a panic of the gatekeeper or of the answer from ending the
-// process. It must be deferred.
+// process, and counts it: what the gatekeeper has counted by then is unknown.
+// It must be deferred.
 func (s *Server) rescue(x *exchange) {
 	p := recover()
 	if p == nil {
 		return
 	}
+	s.panics.Inc()
 	s.opts.Log.Error("panic in the webhook listener", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 	if x.written {
 		panic(http.ErrAbortHandler) // half an answer must not look like a whole one

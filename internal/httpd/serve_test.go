@@ -302,6 +302,9 @@ func TestPanics(t *testing.T) {
 				t.Errorf("%d %s", a.code, a.text)
 			}
 			c.isClosed()
+			if n := f.metric("cxrelay_http_panics_total"); n != 1 {
+				t.Errorf("%v panics counted, want 1", n)
+			}
 			f.gate.accept, f.gate.refuse = nil, nil
 			next := f.client()
 			next.send(strings.Replace(post(""), path, "/other", 1))

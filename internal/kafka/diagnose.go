@@ -33,6 +33,10 @@ type diagnosis struct {
 	// hold bounds how long the next connection to this broker is held back:
 	// to be refused again at once helps nobody, and can lock an account.
 	hold time.Duration
+
+	// away says that somebody does not answer, which may mend itself. All
+	// else stays until a person has changed something.
+	away bool
 }
 
 // The bounds of diagnosis.hold.
@@ -53,12 +57,9 @@ func (a *attempt) Error() string { return a.err.Error() }
 
 func (a *attempt) Unwrap() error { return a.err }
 
-// Diagnose is as the function, and knows what this client brings along.
-func (c *Client) Diagnose(err error) (what, remedy string) {
-	if err == nil {
-		return "", ""
-	}
-	return Diagnose(&attempt{with: &c.opts.Security, err: err})
+// diagnose is as the function, and knows what this client brings along.
+func (c *Client) diagnose(err error) diagnosis {
+	return diagnose(&attempt{with: &c.opts.Security, err: err})
 }
 
 func diagnose(err error) diagnosis {
@@ -83,7 +84,8 @@ func diagnose(err error) diagnosis {
 	if d, ok := ofClosed(err, with, known); ok {
 		return d
 	}
-	d, _ := ofNetwork(err)
+	d := ofNetwork(err)
+	d.away = true
 	return d
 }
 
@@ -93,17 +95,17 @@ func ofCredentials(err error) (diagnosis, bool) {
 	switch {
 	case !errors.As(err, &token):
 	case token.File:
-		return diagnosis{"the OAUTHBEARER token file gives no token", "check kafka.sasl.oauth.token_file: it must exist, be readable by this user and hold nothing but the token", holdToken}, true
+		return diagnosis{what: "the OAUTHBEARER token file gives no token", remedy: "check kafka.sasl.oauth.token_file: it must exist, be readable by this user and hold nothing but the token", hold: holdToken}, true
 	case token.Status >= 400 && token.Status < 500:
-		return diagnosis{"the token endpoint refuses this client", "check kafka.sasl.oauth.client_id, client_secret and scopes against the identity provider", holdAuth}, true
+		return diagnosis{what: "the token endpoint refuses this client", remedy: "check kafka.sasl.oauth.client_id, client_secret and scopes against the identity provider", hold: holdAuth}, true
 	default:
-		return diagnosis{"the token endpoint gives no token", "check kafka.sasl.oauth.token_url, and that this host reaches it", holdToken}, true
+		return diagnosis{what: "the token endpoint gives no token", remedy: "check kafka.sasl.oauth.token_url, and that this host reaches it", hold: holdToken, away: true}, true
 	}
 	switch {
 	case errors.Is(err, awsiam.ErrCredentials):
-		return diagnosis{"no AWS credentials were found", "give the process credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, a web identity, or a role of the container or instance", holdToken}, true
+		return diagnosis{what: "no AWS credentials were found", remedy: "give the process credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, a web identity, or a role of the container or instance", hold: holdToken}, true
 	case errors.Is(err, awsiam.ErrRequest):
-		return diagnosis{"the AWS region is not known", "set AWS_REGION, or name the brokers by their *.amazonaws.com addresses", holdToken}, true
+		return diagnosis{what: "the AWS region is not known", remedy: "set AWS_REGION, or name the brokers by their *.amazonaws.com addresses", hold: holdToken}, true
 	}
 	return diagnosis{}, false
 }
@@ -116,15 +118,15 @@ func ofCertificate(err error) (diagnosis, bool) {
 	var roots x509.SystemRootsError
 	switch {
 	case errors.As(err, &host):
-		return diagnosis{"the broker's certificate is for another host name", "name the brokers as their certificates do, or set kafka.tls.server_name", holdTLS}, true
+		return diagnosis{what: "the broker's certificate is for another host name", remedy: "name the brokers as their certificates do, or set kafka.tls.server_name", hold: holdTLS}, true
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil && invalid.Cert.IsCA:
-		return diagnosis{"the certificate authority is expired or not valid yet", "renew kafka.tls.ca_file, or check the clock of this host", holdTLS}, true
+		return diagnosis{what: "the certificate authority is expired or not valid yet", remedy: "renew kafka.tls.ca_file, or check the clock of this host", hold: holdTLS}, true
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return diagnosis{"the broker's certificate is expired or not valid yet", "renew the broker's certificate, or check the clock of this host", holdTLS}, true
+		return diagnosis{what: "the broker's certificate is expired or not valid yet", remedy: "renew the broker's certificate, or check the clock of this host", hold: holdTLS}, true
 	case errors.As(err, &unknown) || errors.As(err, &roots):
-		return diagnosis{"the broker's certificate is signed by an unknown authority", "set kafka.tls.ca_file to the PEM file of the authority that signed the brokers' certificates", holdTLS}, true
+		return diagnosis{what: "the broker's certificate is signed by an unknown authority", remedy: "set kafka.tls.ca_file to the PEM file of the authority that signed the brokers' certificates", hold: holdTLS}, true
 	case errors.As(err, &invalid):
-		return diagnosis{"the broker's certificate is not acceptable", "look at it: openssl s_client -connect HOST:PORT -showcerts", holdTLS}, true
+		return diagnosis{what: "the broker's certificate is not acceptable", remedy: "look at it: openssl s_client -connect HOST:PORT -showcerts", hold: holdTLS}, true
 	}
 	return diagnosis{}, false
 }
@@ -135,15 +137,15 @@ func ofTLS(err error) (diagnosis, bool) {
 	isAlert := errors.As(err, &remote) && remote.Op == "remote error" // what crypto/tls calls an alert of the peer
 	switch {
 	case errors.Is(err, errNoTLS):
-		return diagnosis{"the broker does not speak TLS on this port", "use the port of a TLS listener (SSL or SASL_SSL), or set kafka.tls.enabled: false", holdTLS}, true
+		return diagnosis{what: "the broker does not speak TLS on this port", remedy: "use the port of a TLS listener (SSL or SASL_SSL), or set kafka.tls.enabled: false", hold: holdTLS}, true
 	case errors.Is(err, errHungUp):
-		return diagnosis{"the broker hangs up on the TLS handshake", "use the port of a TLS listener (SSL or SASL_SSL), or set kafka.tls.enabled: false; if it is one, look into the broker's log", 0}, true
+		return diagnosis{what: "the broker hangs up on the TLS handshake", remedy: "use the port of a TLS listener (SSL or SASL_SSL), or set kafka.tls.enabled: false; if it is one, look into the broker's log"}, true
 	case errors.Is(err, errWantsTLS):
-		return diagnosis{"the broker speaks TLS on this port", "set kafka.tls.enabled: true, or use the port of a plaintext listener", holdTLS}, true
+		return diagnosis{what: "the broker speaks TLS on this port", remedy: "set kafka.tls.enabled: true, or use the port of a plaintext listener", hold: holdTLS}, true
 	case isAlert && certificateAlert(remote.Err):
-		return diagnosis{"the broker refuses this client's certificate", "check kafka.tls.cert_file and key_file: not expired, for client authentication, and signed by an authority in the broker's trust store", holdTLS}, true
+		return diagnosis{what: "the broker refuses this client's certificate", remedy: "check kafka.tls.cert_file and key_file: not expired, for client authentication, and signed by an authority in the broker's trust store", hold: holdTLS}, true
 	case isAlert || errors.Is(err, errHandshake):
-		return diagnosis{"the TLS handshake failed", "compare TLS versions and ciphers: openssl s_client -connect HOST:PORT; a broker that asks for a client certificate needs kafka.tls.cert_file", holdTLS}, true
+		return diagnosis{what: "the TLS handshake failed", remedy: "compare TLS versions and ciphers: openssl s_client -connect HOST:PORT; a broker that asks for a client certificate needs kafka.tls.cert_file", hold: holdTLS}, true
 	}
 	return diagnosis{}, false
 }
@@ -166,15 +168,15 @@ func certificateAlert(alert error) bool {
 func ofBroker(err error, m Mechanism) (diagnosis, bool) {
 	switch {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
-		return diagnosis{"the broker refuses these credentials", refused(m), holdAuth}, true
+		return diagnosis{what: "the broker refuses these credentials", remedy: refused(m), hold: holdAuth}, true
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
-		return diagnosis{"the broker does not offer this SASL mechanism", "set kafka.sasl.mechanism to one of the broker's sasl.enabled.mechanisms", holdAuth}, true
+		return diagnosis{what: "the broker does not offer this SASL mechanism", remedy: "set kafka.sasl.mechanism to one of the broker's sasl.enabled.mechanisms", hold: holdAuth}, true
 	case errors.Is(err, kerr.IllegalSaslState):
-		return diagnosis{"the listener does not use SASL", "remove kafka.sasl, or use the port of a SASL listener", holdAuth}, true
+		return diagnosis{what: "the listener does not use SASL", remedy: "remove kafka.sasl, or use the port of a SASL listener", hold: holdAuth}, true
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
-		return diagnosis{"an ACL denies access to the topic", "allow the operations Write and Describe on the topic for this principal", 0}, true
+		return diagnosis{what: "an ACL denies access to the topic", remedy: "allow the operations Write and Describe on the topic for this principal"}, true
 	case errors.Is(err, kerr.ClusterAuthorizationFailed):
-		return diagnosis{"an ACL denies the idempotent producer", "allow the operation Write on at least one topic for this principal, or IdempotentWrite on the cluster (older brokers take only that)", 0}, true
+		return diagnosis{what: "an ACL denies the idempotent producer", remedy: "allow the operation Write on at least one topic for this principal, or IdempotentWrite on the cluster (older brokers take only that)"}, true
 	}
 	return diagnosis{}, false
 }
@@ -193,15 +195,15 @@ func ofClosed(err error, with *Security, known bool) (diagnosis, bool) {
 	early := errors.As(err, &first) || errors.As(err, &question) && errors.Is(err, io.EOF)
 	switch {
 	case early && (!known || !with.TLS.Enabled && with.SASL.Mechanism == NoSASL):
-		return diagnosis{"the broker closes the connection at the first request", "the listener expects TLS or SASL: set kafka.tls and kafka.sasl as it asks for", 0}, true
+		return diagnosis{what: "the broker closes the connection at the first request", remedy: "the listener expects TLS or SASL: set kafka.tls and kafka.sasl as it asks for"}, true
 	case early && !with.TLS.Enabled:
-		return diagnosis{"the broker closes the connection at the first request", "the listener expects TLS: set kafka.tls.enabled: true", 0}, true
+		return diagnosis{what: "the broker closes the connection at the first request", remedy: "the listener expects TLS: set kafka.tls.enabled: true"}, true
 	case early && with.SASL.Mechanism == NoSASL:
-		return diagnosis{"the broker closes the connection at the first request", "the listener expects SASL: set kafka.sasl as it asks for", 0}, true
+		return diagnosis{what: "the broker closes the connection at the first request", remedy: "the listener expects SASL: set kafka.sasl as it asks for"}, true
 	case early:
-		return diagnosis{"the broker closes the connection at the first request", "look into the broker's log", 0}, true
+		return diagnosis{what: "the broker closes the connection at the first request", remedy: "look into the broker's log"}, true
 	case known && with.SASL.Mechanism != NoSASL && errors.Is(err, io.EOF):
-		return diagnosis{"the broker closes the connection during authentication", refused(with.SASL.Mechanism), holdAuth}, true
+		return diagnosis{what: "the broker closes the connection during authentication", remedy: refused(with.SASL.Mechanism), hold: holdAuth}, true
 	}
 	return diagnosis{}, false
 }
@@ -214,7 +216,7 @@ func refused(m Mechanism) string {
 	case ScramSHA256, ScramSHA512:
 		return "check kafka.sasl.username and its password; the broker keeps SCRAM credentials per mechanism: kafka-configs.sh --bootstrap-server BROKER:9092 --describe --entity-type users --entity-name NAME"
 	case OAuthBearer:
-		return "check issuer, audience and expiry of the token against what the broker's listener wants"
+		return "check issuer, audience and expiry of the token against what the broker's listener wants; a token file must be renewed before its token ends"
 	case AWSMSKIAM:
 		return "allow kafka-cluster:Connect to this AWS identity, and check the clock of this host"
 	default:
@@ -223,20 +225,20 @@ func refused(m Mechanism) string {
 }
 
 // ofNetwork: nobody is there.
-func ofNetwork(err error) (diagnosis, bool) {
+func ofNetwork(err error) diagnosis {
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return diagnosis{"the broker's host name is not known", "check kafka.brokers, the brokers' advertised.listeners, and DNS", 0}, true
+		return diagnosis{what: "the broker's host name is not known", remedy: "check kafka.brokers, the brokers' advertised.listeners, and DNS"}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return diagnosis{"the broker refuses connections", "check that it runs, and the port in kafka.brokers and in its advertised.listeners", 0}, true
+		return diagnosis{what: "the broker refuses connections", remedy: "check that it runs, and the port in kafka.brokers and in its advertised.listeners"}
 	case errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH):
-		return diagnosis{"there is no route to the broker", "check the network, and the brokers' advertised.listeners", 0}, true
+		return diagnosis{what: "there is no route to the broker", remedy: "check the network, and the brokers' advertised.listeners"}
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
-		return diagnosis{"the broker does not answer in time", "check that it is well, and that no firewall drops the packets", 0}, true
+		return diagnosis{what: "the broker does not answer in time", remedy: "check that it is well, and that no firewall drops the packets"}
 	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
-		return diagnosis{"the broker closes the connection", "look into the broker's log", 0}, true
+		return diagnosis{what: "the broker closes the connection", remedy: "look into the broker's log"}
 	}
-	return diagnosis{}, false
+	return diagnosis{}
 }

@@ -194,6 +194,32 @@ func TestEdgeHoldsBack(t *testing.T) {
 	})
 }
 
+// TestDiagnoseAway: who does not answer is told from what a person must mend.
+func TestDiagnoseAway(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		away bool
+	}{
+		{syscall.ECONNREFUSED, true},
+		{&net.DNSError{IsNotFound: true}, true},
+		{context.DeadlineExceeded, true},
+		{io.EOF, true},
+		{&TokenError{Err: syscall.ECONNREFUSED}, true},
+		{&TokenError{Status: 503}, true},
+		{&TokenError{Status: 401}, false},
+		{&TokenError{File: true, Err: os.ErrNotExist}, false},
+		{kerr.SaslAuthenticationFailed, false},
+		{&kgo.ErrFirstReadEOF{}, false},
+		{x509.UnknownAuthorityError{}, false},
+		{errNoTLS, false},
+		{awsiam.ErrCredentials, false},
+	} {
+		if d := diagnose(c.err); d.what == "" || d.away != c.away {
+			t.Errorf("%v: %q, away %t", c.err, d.what, d.away)
+		}
+	}
+}
+
 // TestSecretsDoNotPrint: whatever prints the settings.
 func TestSecretsDoNotPrint(t *testing.T) {
 	s := Security{

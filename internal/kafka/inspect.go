@@ -9,7 +9,8 @@ import (
 )
 
 // ErrRefused means that brokers are there but do not let this client in:
-// credentials, certificates, or the wrong kind of listener.
+// credentials, certificates, or the wrong kind of listener. It stays so until
+// a person changes something.
 var ErrRefused = errors.New("refused")
 
 // Inspect looks at the routed topics and the brokers, reads a bounded sample
@@ -23,7 +24,7 @@ func (c *Client) Inspect(ctx context.Context, p inspect.Policy) (inspect.Report,
 
 // InspectTopics is Inspect for some topics only.
 func (c *Client) InspectTopics(ctx context.Context, topics []string, p inspect.Policy) (inspect.Report, error) {
-	p.Explain = explainBroker
+	p.Explain = c.explainBroker
 	facts, err := inspect.Look(ctx, c.cluster, topics)
 	report := inspect.Report{Facts: facts, Findings: inspect.Judge(facts, p)}
 	if err == nil {
@@ -31,7 +32,10 @@ func (c *Client) InspectTopics(ctx context.Context, topics []string, p inspect.P
 		return report, nil
 	}
 	for _, b := range facts.Brokers {
-		if diagnose(b.Err).hold > 0 {
+		if b.Err == nil {
+			continue
+		}
+		if d := c.diagnose(b.Err); d.what != "" && !d.away {
 			return report, fmt.Errorf("%w: %w", ErrRefused, err)
 		}
 	}
@@ -40,13 +44,14 @@ func (c *Client) InspectTopics(ctx context.Context, topics []string, p inspect.P
 
 // explainBroker puts the error itself behind what it means, unless there is
 // none: a connection that was held back after a refusal was not tried.
-func explainBroker(err error) (what, remedy string) {
-	what, remedy = Diagnose(err)
+func (c *Client) explainBroker(err error) (what, remedy string) {
+	d := c.diagnose(err)
+	what = d.what
 	var held *heldBack
 	if what != "" && !errors.As(err, &held) {
 		what += " (" + err.Error() + ")"
 	}
-	return what, remedy
+	return what, d.remedy
 }
 
 // CreateTopics creates topics and notes in each whether that worked. Nothing

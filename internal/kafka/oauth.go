@@ -20,7 +20,8 @@ import (
 const (
 	maxToken      = 64 << 10         // bytes of a token, and of an answer with one
 	tokenTimeout  = 5 * time.Second  // for one token
-	tokenEarly    = 60 * time.Second // a token is renewed this long before it ends, or after 9/10 of its life
+	tokenEarly    = 60 * time.Second // a token is renewed this long before it ends, or after 9/10 of its life if that is later
+	tokenMargin   = 3 * time.Second  // but at least this long before; see early
 	tokenPause    = time.Second      // after a failure, before the endpoint is asked again
 	tokenUnstated = 5 * time.Second  // how long a token without expires_in is taken again
 )
@@ -215,6 +216,14 @@ func (c *tokenCache) renew(ctx context.Context) {
 	if ends.IsZero() {
 		ends = now.Add(tokenUnstated)
 	}
-	life := ends.Sub(now)
-	c.value, c.endsAt, c.renewAt = value, ends, ends.Add(-min(tokenEarly, life/10))
+	c.value, c.endsAt, c.renewAt = value, ends, ends.Add(-early(ends.Sub(now)))
+}
+
+// early is how long before its end a token of this life is renewed. The client
+// authenticates anew a second before a session ends with its token, or earlier
+// (KIP-368): the same token again would give it a session of less than a
+// second, and a broker lets nobody authenticate twice within one (it answers
+// ILLEGAL_SASL_STATE).
+func early(life time.Duration) time.Duration {
+	return max(min(tokenEarly, life/10), min(tokenMargin, life/2))
 }

@@ -192,6 +192,20 @@ func TestTokenCache(t *testing.T) {
 	})
 }
 
+// TestEarly: the client authenticates anew max(1 s, 2 to 5 % of a session)
+// before a session ends with its token. A token that has then less than two
+// seconds left would give a session that ends at once.
+func TestEarly(t *testing.T) {
+	for life, want := range map[time.Duration]time.Duration{
+		0: 0, 2 * time.Second: time.Second, 6 * time.Second: 3 * time.Second, 30 * time.Second: 3 * time.Second,
+		time.Minute: 6 * time.Second, time.Hour: time.Minute, 24 * time.Hour: time.Minute,
+	} {
+		if got := early(life); got != want {
+			t.Errorf("life %s: renewed %s early, want %s", life, got, want)
+		}
+	}
+}
+
 func TestTokenWithoutAnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/cxrelay/cxrelay/internal/event"
@@ -42,10 +43,11 @@ type outlet struct {
 
 // Bounds of a renewal.
 const (
-	drainFor    = 5 * time.Second // for what the old producer still holds
-	drainLook   = 5 * time.Millisecond
-	producerFor = 3 * time.Second // for a producer id
-	renewMost   = 30 * time.Second
+	drainFor     = 5 * time.Second // for what the old producer still holds
+	drainLook    = 5 * time.Millisecond
+	producerFor  = 3 * time.Second        // for a producer id
+	producerLook = 100 * time.Millisecond // before it is asked for again
+	renewMost    = 30 * time.Second
 )
 
 // produce hands a record to the current producer and tells done which one that was.
@@ -84,16 +86,30 @@ func (o *outlet) need(ctx context.Context, t Topic) string {
 	return ""
 }
 
-// producerID returns why a producer has no producer id and never will have
-// one: kgo keeps the first refusal for ever. It returns nil while nothing is known.
+// producerID has a producer get its id, and returns why it never will have
+// one: kgo keeps the first refusal for ever. What passes is asked again; it
+// returns nil while nothing is known.
 func producerID(ctx context.Context, producer *kgo.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, producerFor)
 	defer cancel()
-	_, _, err := producer.ProducerID(ctx)
-	if err == nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return nil
+	again := time.NewTicker(producerLook)
+	defer again.Stop()
+	for {
+		_, _, err := producer.ProducerID(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+			return nil
+		case !kerr.IsRetriable(err):
+			return fmt.Errorf("no producer id: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-again.C:
+		}
 	}
-	return fmt.Errorf("no producer id: %w", err)
 }
 
 // renewed makes sure that a usable topic has a producer that fits it, and

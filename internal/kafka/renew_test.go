@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/cxrelay/cxrelay/internal/event"
+	"github.com/cxrelay/cxrelay/internal/kafka"
 )
 
 // settle sends a record and waits for its result.
@@ -175,15 +176,7 @@ func TestNoProducerID(t *testing.T) {
 	for _, err := range []*kerr.Error{kerr.ClusterAuthorizationFailed, kerr.UnknownServerError} {
 		t.Run(err.Message, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var open atomic.Bool
-				r := newRigDialing(t, func(dial dialFunc) dialFunc {
-					return func(ctx context.Context, network, host string) (net.Conn, error) {
-						if !open.Load() {
-							return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
-						}
-						return dial(ctx, network, host)
-					}
-				}, 1, "a")
+				r, open := newRigLater(t, "a")
 				defer r.stop()
 				fault := r.cluster.Cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, TopLevel: true, Err: err, Count: -1})
 				open.Store(true)
@@ -210,6 +203,50 @@ func TestNoProducerID(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestProducerIDComesLater: a broker that waits in vain for the controller to
+// give it producer ids (KIP-730) says COORDINATOR_LOAD_IN_PROGRESS, or up to
+// Kafka 3.5 REQUEST_TIMED_OUT. That passes and says nothing of a topic: none may
+// be called unavailable, and no producer is replaced.
+func TestProducerIDComesLater(t *testing.T) {
+	for _, err := range []*kerr.Error{kerr.CoordinatorLoadInProgress, kerr.RequestTimedOut} {
+		t.Run(err.Message, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, open := newRigLater(t, "a", "b")
+				defer r.stop()
+				fault := r.cluster.Cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, TopLevel: true, Err: err, Count: 5})
+				open.Store(true)
+				for _, name := range []string{"a", "b"} {
+					var seen kafka.Topic
+					until(t, "the first sight of "+name, 10*time.Second, func() (known bool) { seen, known = r.topic(name); return known })
+					if seen.Err != nil {
+						t.Errorf("topic %s at first sight: %v", name, seen.Err)
+					}
+				}
+				if fault.Hits() != 5 {
+					t.Errorf("%d of 5 answers: this shows little", fault.Hits())
+				}
+				r.settle("a", 0, 0)
+				if len(r.failed) != 0 {
+					t.Errorf("failed %v", r.failed)
+				}
+			})
+		})
+	}
+}
+
+// newRigLater has a broker that refuses connections until open is set.
+func newRigLater(t *testing.T, topics ...string) (r *rig, open *atomic.Bool) {
+	open = new(atomic.Bool)
+	return newRigDialing(t, func(dial dialFunc) dialFunc {
+		return func(ctx context.Context, network, host string) (net.Conn, error) {
+			if !open.Load() {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+			}
+			return dial(ctx, network, host)
+		}
+	}, 1, topics...), open
 }
 
 // lossy closes the connection of the next produce request when its answer comes.

@@ -43,6 +43,9 @@ func (e *StatusError) Error() string {
 	switch {
 	case e.Is(ErrNotFound):
 		return fmt.Sprintf("%s not found in registry (%s)", e.missing(), e.URL)
+	case e.Status == http.StatusNotFound:
+		return fmt.Sprintf("registry answered 404 (%s) without saying what it lacks: no schema registry is there, or the path of schema.registry.urls is wrong "+
+			"(Apicurio: /apis/ccompat/v7)", e.URL)
 	case e.Code != 0:
 		return fmt.Sprintf("registry answered %d, code %d: %s (%s)", e.Status, e.Code, e.Message, e.URL)
 	case e.Message != "":

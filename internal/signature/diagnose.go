@@ -94,7 +94,12 @@ func (v *Verifier) alternative(h Header, body []byte) string {
 
 // unitHint says in which other unit the time would be inside the window.
 func (v *Verifier) unitHint(h Header, now time.Time) string {
-	stamp, _ := v.signedValues(h)
+	g := generator{base: &v.scheme, header: h}
+	stamps := g.stamps()
+	if len(stamps) == 0 {
+		return ""
+	}
+	stamp := stamps[0].text
 	for _, u := range Units() {
 		t, ok := parseTime(stamp, u)
 		if ok && u != v.scheme.Timestamp.Unit && now.Sub(t).Abs() <= v.scheme.Timestamp.Tolerance {

@@ -1,274 +1,217 @@
 package signature
 
 import (
-	"bytes"
 	"crypto/hmac"
-	"fmt"
-	"slices"
+	"encoding/base64"
+	"hash"
 	"strings"
 )
 
-// The search behind Diagnose: what was received can be read, the bytes signed
-// can be put together, and the key can be taken, in more ways than the scheme's.
-// Each way is a variation; those with the fewest departures are tried first.
+// The search behind Diagnose, Explain and Discover: what was received can be
+// read, the bytes signed can be put together, and the key can be taken, in more
+// ways than the scheme's. Each way is a variation; the one that matches with
+// the fewest departures is the explanation.
 
-// A variation is one way to do a thing, how names it, and steps counts its
-// departures from the scheme (0: as configured).
+// A variation is one way to do a thing, with its departures from the scheme.
 type variation[T any] struct {
 	value T
-	how   string
-	steps int
+	deps  []Departure
 }
 
-// received is a signature that was read in some way.
+func (v variation[T]) steps() int { return len(v.deps) }
+
+// received is a signature that was read in some way, and where.
 type received struct {
 	algorithm Algorithm
 	bytes     []byte
+	folded    bool // bytes is base64 text in one case, not decoded
+
+	header    string
+	encoding  Encoding
+	prefix    string
+	separator string
 }
 
 // message is a text that may have been signed.
 type message struct {
-	parts []part
-	body  []byte
-	stamp string
-	id    string
+	before, after []byte // around the body
+	body          []byte
+
+	signed    Template
+	timestamp Timestamp
+	idHeader  string
+	stamp     string
 }
 
-const (
-	maxSteps    = 2 // departures in one explanation
-	maxReadings = 48
-	maxKeys     = 24
-)
+// keyed is one secret, taken in some way.
+type keyed struct {
+	key      []byte
+	secret   int
+	encoding SecretEncoding
+}
 
-// search returns the variation under which the request would have matched, or "".
-func (v *Verifier) search(h Header, body []byte) string {
-	readings, messages, keys := v.readings(h), v.messages(h, body), v.keyings()
-	for steps := 0; steps <= maxSteps; steps++ {
-		for _, m := range messages {
-			for _, k := range keys {
-				if found := v.try(readings, m, k, steps); found != "" {
-					return found
+// hunt is one search. Its lists are in the order of likelihood.
+type hunt struct {
+	readings []variation[received]
+	messages []variation[message]
+	keys     []variation[keyed]
+	maxSteps int // departures in one explanation
+
+	maxMACs  int
+	maxBytes int // hashed, in all
+
+	best        *hit
+	macs, bytes int
+}
+
+// hit is what fits together.
+type hit struct {
+	reading variation[received]
+	message variation[message]
+	key     variation[keyed]
+}
+
+func (h *hit) steps() int { return h.reading.steps() + h.message.steps() + h.key.steps() }
+
+// departures returns all of them, the key's first, the body's last.
+func (h *hit) departures() []Departure {
+	var all []Departure
+	all = append(all, h.key.deps...)
+	all = append(all, h.reading.deps...)
+	return append(all, h.message.deps...)
+}
+
+// run returns the match with the fewest departures, or nil, and whether every
+// combination within maxSteps was looked at.
+func (h *hunt) run() (best *hit, whole bool) {
+	macs := make([]map[Algorithm]hash.Hash, len(h.keys))
+	for i := range macs {
+		macs[i] = make(map[Algorithm]hash.Hash)
+	}
+	algorithms, folds := h.algorithms()
+	for steps := 0; steps <= h.maxSteps; steps++ {
+		if h.best != nil && h.best.steps() <= steps {
+			break // what is left has as many departures at least
+		}
+		for i, k := range h.keys {
+			if k.steps() == steps {
+				h.compare(Static, k.value.key, false, variation[message]{}, k)
+			}
+			for _, m := range h.messages {
+				if k.steps()+m.steps() != steps {
+					continue
+				}
+				for _, a := range algorithms {
+					if h.macs >= h.maxMACs || h.bytes >= h.maxBytes {
+						return h.best, false
+					}
+					h.compare(a, h.sum(macs[i], a, k, m), folds, m, k)
 				}
 			}
 		}
 	}
-	return ""
+	return h.best, true
 }
 
-// try compares the readings that, with message and key, make exactly so many
-// steps.
-func (v *Verifier) try(readings []variation[received], m variation[message], k variation[[]byte], steps int) string {
-	var made Algorithm
-	var want []byte
-	for _, r := range readings {
-		if r.steps+m.steps+k.steps != steps {
-			continue
-		}
-		if want == nil || made != r.value.algorithm {
-			made, want = r.value.algorithm, m.value.sign(r.value.algorithm, k.value)
-		}
-		if hmac.Equal(want, r.value.bytes) {
-			return joinHow(k.how, r.how, m.how)
-		}
-	}
-	return ""
-}
-
-// sign returns what a sender would have made of the message.
-func (m message) sign(a Algorithm, key []byte) []byte {
-	if a == Static {
-		return key
-	}
-	return hmacOf(a, key, m.parts, m.stamp, m.id, m.body)
-}
-
-func joinHow(how ...string) string {
-	return strings.Join(slices.DeleteFunc(how, func(s string) bool { return s == "" }), ", ")
-}
-
-// readings reads every received value in every way.
-func (v *Verifier) readings(h Header) []variation[received] {
-	var out []variation[received]
-	for _, value := range h(v.header) {
-		entries := []string{value}
-		if sep := v.scheme.List.Separator; sep != "" {
-			entries = strings.SplitN(value, sep, MaxEntries)
-		}
-		for _, entry := range entries {
-			for _, text := range v.texts(entry) {
-				out = v.appendDecodings(out, text)
+// algorithms returns those that some reading asks for, and whether one of them
+// is folded.
+func (h *hunt) algorithms() (all []Algorithm, folds bool) {
+	for _, a := range Algorithms() {
+		for _, r := range h.readings {
+			if r.value.algorithm == a && a != Static {
+				all = append(all, a)
+				break
 			}
 		}
-		if len(out) > maxReadings {
-			return out[:maxReadings]
-		}
 	}
-	return out
+	for _, r := range h.readings {
+		folds = folds || r.value.folded
+	}
+	return all, folds
 }
 
-// texts takes prefix and decoration off one signature.
-func (v *Verifier) texts(entry string) []variation[string] {
-	var out []variation[string]
-	if text, ok := cutPrefixFold(entry, v.scheme.Prefix); ok {
-		out = append(out, variation[string]{value: text})
-		entry = text
+// sum signs the message as a sender would have.
+func (h *hunt) sum(macs map[Algorithm]hash.Hash, a Algorithm, k variation[keyed], m variation[message]) []byte {
+	mac := macs[a]
+	if mac == nil {
+		mac = hmac.New(a.hash, k.value.key)
+		macs[a] = mac
 	}
-	if trimmed := strings.Trim(entry, " \t\"'"); trimmed != entry {
-		out = append(out, variation[string]{trimmed, "without the white space or quotes around it", 1})
-		entry = trimmed
-	}
-	if v.scheme.Prefix != "" {
-		out = append(out, variation[string]{entry, fmt.Sprintf("without the prefix %q", v.scheme.Prefix), 1})
-	}
-	for _, p := range []string{"sha256=", "sha1=", "sha512=", "hmac-sha256=", "v0=", "v1=", "v1,", "Bearer ", "Basic "} {
-		if text, ok := cutPrefixFold(entry, p); ok && !strings.EqualFold(p, v.scheme.Prefix) {
-			out = append(out, variation[string]{text, fmt.Sprintf("after the prefix %q", p), 1})
-		}
-	}
-	return out
+	mac.Reset()
+	_, _ = mac.Write(m.value.before) // a hash's Write never fails
+	_, _ = mac.Write(m.value.body)
+	_, _ = mac.Write(m.value.after)
+	h.macs++
+	h.bytes += len(m.value.before) + len(m.value.body) + len(m.value.after)
+	return mac.Sum(nil)
 }
 
-// appendDecodings reads one text in every encoding.
-func (v *Verifier) appendDecodings(out []variation[received], text variation[string]) []variation[received] {
-	if len(text.value) > maxText {
-		return out
+// compare looks for what was made among the readings, and keeps the best.
+func (h *hunt) compare(a Algorithm, made []byte, folds bool, m variation[message], k variation[keyed]) {
+	text := ""
+	if folds {
+		text = fold(base64.RawStdEncoding.EncodeToString(made))
 	}
-	for _, e := range Encodings() {
-		decoded, ok := appendDecoded(nil, []byte(text.value), e)
-		if !ok || e == Plain && v.scheme.Algorithm != Static {
+	for _, r := range h.readings {
+		if r.value.algorithm != a {
 			continue
 		}
-		how, steps := text.how, text.steps
-		if e != v.scheme.Encoding {
-			how, steps = joinHow(how, "read as "+string(e)), steps+1
-		}
-		if v.scheme.Algorithm == Static {
-			out = append(out, variation[received]{received{Static, decoded}, how, steps})
+		steps := r.steps() + m.steps() + k.steps()
+		if steps > h.maxSteps || h.best != nil && steps >= h.best.steps() {
 			continue
 		}
-		for _, a := range Algorithms() {
-			if a == Static || a.size() != len(decoded) {
-				continue
-			}
-			if a != v.scheme.Algorithm {
-				how, steps = joinHow(how, "as "+string(a)), steps+1
-			}
-			out = append(out, variation[received]{received{a, decoded}, how, steps})
+		same := hmac.Equal(r.value.bytes, made)
+		if r.value.folded {
+			same = string(r.value.bytes) == text
+		}
+		if same {
+			h.best = &hit{r, m, k}
 		}
 	}
-	return out
 }
 
-// messages puts together what may have been signed: the scheme's template and
-// other common ones, over the body and its near relatives.
-func (v *Verifier) messages(h Header, body []byte) []variation[message] {
-	if v.scheme.Algorithm == Static {
-		return []variation[message]{{}}
-	}
-	var out []variation[message]
-	stamp, id := v.signedValues(h)
-	for _, t := range v.templates(stamp != "", id != "") {
-		parts, err := t.value.parts()
-		if err != nil {
-			continue
-		}
-		for _, b := range bodies(body) {
-			out = append(out, variation[message]{
-				message{parts, b.value, stamp, id}, joinHow(t.how, b.how), t.steps + b.steps,
-			})
-		}
-	}
-	return out
+// fold is a base64 text of which only the letters' order is left: one case,
+// one alphabet, no padding.
+func fold(s string) string {
+	return strings.NewReplacer("-", "+", "_", "/").Replace(strings.ToLower(strings.TrimRight(s, "=")))
 }
 
-// signedValues finds time and id as far as they are there. A scheme without a
-// time may have been configured for a sender that signs one, in the header that
-// is called like the signature's.
-func (v *Verifier) signedValues(h Header) (stamp, id string) {
-	s := new(scratch)
-	switch {
-	case v.timeHeader != "":
-		stamp = first(h(v.timeHeader))
-	case v.scheme.Timestamp.Key != "":
-		v.readList(h(v.header), s)
-		stamp = s.stamp
-	default:
-		if stem, ok := strings.CutSuffix(strings.TrimSuffix(v.header, "-256"), "Signature"); ok {
-			stamp = first(h(stem + "Timestamp"))
-		}
+// joinHow makes the end of a sentence of departures.
+func joinHow(deps []Departure) string {
+	var how []string
+	for _, d := range deps {
+		how = append(how, d.How)
 	}
-	if v.idHeader != "" {
-		id = first(h(v.idHeader))
-	}
-	return stamp, id
+	return strings.Join(how, ", ")
 }
 
-func first(values []string) string {
-	if len(values) == 0 {
+// The bounds of Diagnose.
+const (
+	maxSteps    = 2
+	maxReadings = 48
+	maxKeys     = 24
+)
+
+// search returns the variation under which the request would have matched, or
+// "". It looks only at the scheme's header and at near relatives of the body.
+func (v *Verifier) search(h Header, body []byte) string {
+	g := generator{base: &v.scheme, header: h}
+	keys := g.keys(v.secrets)
+	s := hunt{
+		readings: g.readings([]string{v.header}), messages: g.messages(nearBodies(body)), keys: keys[:min(len(keys), maxKeys)],
+		maxSteps: maxSteps, maxMACs: 1 << 20, maxBytes: 1 << 40, // the lists are short
+	}
+	s.readings = s.readings[:min(len(s.readings), maxReadings)]
+	found, _ := s.run()
+	if found == nil {
 		return ""
 	}
-	return values[0]
-}
-
-// templates returns the scheme's own and the common ones that can be filled.
-func (v *Verifier) templates(stamp, id bool) []variation[Template] {
-	all := []variation[Template]{{v.scheme.Signed, "", 0}}
-	for _, t := range []Template{
-		BodyOnly, "{timestamp}.{body}", "{timestamp}:{body}", "{timestamp}{body}", "v0:{timestamp}:{body}", "{id}.{timestamp}.{body}",
-	} {
-		if t == v.scheme.Signed || t.has(slotTimestamp) && !stamp || t.has(slotID) && !id {
-			continue
-		}
-		how := fmt.Sprintf("over %q", t)
-		if t == BodyOnly {
-			how = "over the body alone"
-			if v.scheme.Signed.has(slotTimestamp) {
-				how = "over the body alone, without the timestamp"
-			}
-		}
-		all = append(all, variation[Template]{t, how, 1})
+	how := "with secret \"" + v.ids[found.key.value.secret] + "\""
+	if found.key.steps() > 0 {
+		how += " " + joinHow(found.key.deps)
 	}
-	return all
-}
-
-// bodies returns the body and what proxies, editors and shells make of one.
-func bodies(body []byte) []variation[[]byte] {
-	all := []variation[[]byte]{{body, "", 0}}
-	add := func(b []byte, how string) {
-		if !slices.ContainsFunc(all, func(o variation[[]byte]) bool { return bytes.Equal(o.value, b) }) {
-			all = append(all, variation[[]byte]{b, how, 1})
-		}
+	if rest := joinHow(found.departures()[found.key.steps():]); rest != "" {
+		how += ", " + rest
 	}
-	add(bytes.TrimSuffix(body, []byte("\n")), "with the newline at the body's end removed")
-	add(append(bytes.Clone(body), '\n'), "with a newline added at the body's end")
-	add(bytes.TrimSpace(body), "with the white space around the body removed")
-	add(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), "without the byte order mark before the body")
-	add(bytes.ReplaceAll(body, []byte("\r\n"), []byte("\n")), "with line ends LF instead of CRLF in the body")
-	add(bytes.ReplaceAll(body, []byte("\n"), []byte("\r\n")), "with line ends CRLF instead of LF in the body")
-	add(nil, "over an empty body")
-	return all
-}
-
-// keyings takes every secret in every way.
-func (v *Verifier) keyings() []variation[[]byte] {
-	var out []variation[[]byte]
-	for i, secret := range v.secrets {
-		named := fmt.Sprintf("with secret %q", secret.ID)
-		out = append(out, variation[[]byte]{v.keys[i], named, 0})
-		if trimmed := bytes.TrimSpace(secret.Value); len(trimmed) != len(secret.Value) {
-			if key, err := decodeSecret(trimmed, v.scheme.SecretEncoding); err == nil {
-				out = append(out, variation[[]byte]{key, named + " without the white space around it", 1})
-			}
-		}
-		out = append(out, variation[[]byte]{
-			append(bytes.Clone(secret.Value), '\n'), named + " and a newline after it", 1,
-		})
-		for _, e := range SecretEncodings() {
-			key, err := decodeSecret(secret.Value, e)
-			if err == nil && !bytes.Equal(key, v.keys[i]) {
-				out = append(out, variation[[]byte]{key, named + " taken as " + string(e), 1})
-			}
-		}
-	}
-	return out[:min(len(out), maxKeys)]
+	return how
 }

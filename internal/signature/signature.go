@@ -2,9 +2,11 @@
 //
 // Here belong the description of a signature scheme ([Scheme]), the presets,
 // the check of a request ([Verifier]), the other side of it ([Sign]) and the
-// one-line answer to "why did it not match" ([Verifier.Diagnose]). The package
-// knows no HTTP (a request is a function from header name to values, and a
-// body), reads no files and writes no log.
+// answers to "why did it not match": one line for the log
+// ([Verifier.Diagnose]), all that can be found out for a person ([Explain]),
+// and the scheme that fits ([Discover]). The package knows no HTTP (a request
+// is a function from header name to values, or a list of fields, and a body),
+// reads no files and writes no log.
 package signature
 
 import (

@@ -164,7 +164,22 @@ func TestAlertsKnowTheirMetrics(t *testing.T) {
 			}
 		}
 	}
-	if seen < 20 {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| [0-9]+ \\| retry ").FindAllStringSubmatch(answers, -1) {
+		seen++
+		if !regexp.MustCompile(`reason=~?"([a-z_|]+\|)?` + m[1] + `[|"]`).MatchString(rules) {
+			t.Errorf("no alert for the reason %s, after which senders send again", m[1])
+		}
+	}
+	tests := read(t, "deploy/prometheus/cxrelay.test.yaml")
+	for _, m := range regexp.MustCompile(`(?m)^ +- alert: (\w+)$`).FindAllStringSubmatch(rules, -1) {
+		seen++
+		for _, name := range []string{" fires\n", " stays quiet\n"} {
+			if !strings.Contains(tests, "- name: "+m[1]+name) {
+				t.Errorf("cxrelay.test.yaml has no case %q", m[1]+name)
+			}
+		}
+	}
+	if seen < 50 {
 		t.Errorf("only %d names found: the search is broken", seen)
 	}
 	anchors := map[string]bool{}

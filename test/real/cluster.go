@@ -149,13 +149,11 @@ func (c *cluster) prepare(ctx context.Context, id string, controllers []int) err
 	if err := os.MkdirAll(c.dir, 0o750); err != nil {
 		return err
 	}
-	var users []string
 	if c.settings.secure {
 		var err error
 		if c.secured, err = secure(ctx, c.dir); err != nil {
 			return err
 		}
-		users = c.secured.users()
 	}
 	failed := make([]error, len(c.nodes))
 	var all sync.WaitGroup
@@ -164,7 +162,7 @@ func (c *cluster) prepare(ctx context.Context, id string, controllers []int) err
 			return err
 		}
 		all.Go(func() {
-			format := c.java(ctx, "kafka.tools.StorageTool", append([]string{"format", "-t", id, "-c", n.properties}, users...)...)
+			format := c.java(ctx, "kafka.tools.StorageTool", append([]string{"format", "-t", id, "-c", n.properties}, c.secured.users()...)...)
 			failed[i] = run(ctx, format, filepath.Join(c.dir, fmt.Sprintf("format-%d.log", n.id)))
 		})
 	}
@@ -184,11 +182,7 @@ func (c *cluster) properties(n *node, controllers []int) string {
 	for i, port := range controllers {
 		voters[i] = fmt.Sprintf("%d@%s", i+1, local(port))
 	}
-	var listeners string
-	var security []string
-	if c.secured != nil {
-		listeners, security = c.secured.listeners(), c.secured.properties()
-	}
+	listeners, speak := c.secured.listeners()
 	replicas, insync := min(c.settings.brokers, 3), 1+c.settings.brokers/3
 	lines := []string{
 		"process.roles=broker,controller",
@@ -197,7 +191,7 @@ func (c *cluster) properties(n *node, controllers []int) string {
 		fmt.Sprintf("listeners=PLAINTEXT://%s,CONTROLLER://%s", local(n.port), local(controllers[n.id-1])) + listeners,
 		"advertised.listeners=PLAINTEXT://" + local(n.port) + listeners,
 		"controller.listener.names=CONTROLLER",
-		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL",
+		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT" + speak,
 		"inter.broker.listener.name=PLAINTEXT",
 		"log.dirs=" + filepath.Join(c.dir, fmt.Sprintf("data-%d", n.id)),
 		"auto.create.topics.enable=false",
@@ -215,18 +209,18 @@ func (c *cluster) properties(n *node, controllers []int) string {
 		"broker.heartbeat.interval.ms=500",
 		"replica.lag.time.max.ms=3000",
 	}
-	return strings.Join(append(lines, security...), "\n") + "\n"
+	return strings.Join(append(lines, c.secured.properties()...), "\n") + "\n"
 }
 
 // java prepares a program of the cluster's own jars. A JVM that lives for
 // seconds is better off with the quick compiler and the plain collector.
 func (c *cluster) java(ctx context.Context, class string, args ...string) *exec.Cmd {
-	argv := append([]string{
+	argv := append(c.secured.virtualMachine(),
 		"-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData",
 		"-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
 		"-cp", filepath.Join(c.libs, "*"), class,
-	}, args...)
-	return exec.CommandContext(ctx, "java", argv...)
+	)
+	return exec.CommandContext(ctx, "java", append(argv, args...)...)
 }
 
 // launch starts a broker's process. It outlives the context of the test that

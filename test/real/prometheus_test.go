@@ -7,13 +7,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,8 +32,8 @@ var ledger = []struct{ name, difference string }{
 }
 
 // TestPrometheus: promtool finds nothing to complain about in a relay under
-// load, and a Prometheus server that scrapes it every second sees a ledger
-// that balances in every single scrape, also while a broker hangs.
+// load, and a Prometheus server that scrapes it every second for a minute sees
+// a ledger that balances in every single scrape, also while a broker hangs.
 func TestPrometheus(t *testing.T) {
 	cluster := rig.Cluster(t, real.Brokers(3))
 	relay := start(t, cluster, real.Setup{})
@@ -39,11 +42,11 @@ func TestPrometheus(t *testing.T) {
 	defer sender.Close()
 	warm(t, sender)
 	server := prometheus(t, relay)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 
 	began := time.Now()
-	wait := sender.Crowd(ctx, judge.Crowd{Contacts: 200, Events: 60, Senders: 3, Over: 28 * time.Second})
+	wait := sender.Crowd(ctx, judge.Crowd{Contacts: 200, Events: 60, Senders: 3, Over: 60 * time.Second})
 	real.Pass(t, 8*time.Second)
 	promtool(t, relay)
 	cluster.Pause(2)
@@ -55,6 +58,48 @@ func TestPrometheus(t *testing.T) {
 	real.Pass(t, 1500*time.Millisecond) // one more scrape
 	server.judge(t, began, time.Now())
 	report(t, judge.Judge(&journal, cluster.ReadMany(judge.Topics()...), relay.Log(t)))
+}
+
+// cooked are relays whose books are wrong in one place, and the equations that
+// must convict them.
+var cooked = []struct {
+	name     string
+	old, new string // in internal/gateway/ledger.go
+	convicts []string
+}{
+	{"every other answer is not counted", "l.s.Events[source][r]++", "l.s.Events[source][r] += l.s.Received % 2", []string{"acks", "events"}},
+	{"records are counted twice when they are produced", "l.s.Produced++", "l.s.Produced += 2", []string{"records"}},
+	{"every ack counts as a late one too", "case event.Acked:\n", "case event.Acked:\n\t\tl.s.LateAcks++\n", []string{"acks"}},
+}
+
+// TestPrometheusConvicts: what TestPrometheus watches can be wrong, and then it
+// says which equation.
+func TestPrometheusConvicts(t *testing.T) {
+	cluster := rig.Cluster(t, real.Brokers(3))
+	setup := real.Setup{Brokers: cluster.Brokers(), Registry: rig.Registry(t).URL(), Secret: secret}
+	rig.Registry(t).Register(t, subject, schema)
+	cluster.Topics(8, judge.Topics()...)
+	servers := make([]watcher, len(cooked))
+	senders := make([]*judge.Sender, len(cooked))
+	for i, c := range cooked {
+		setup.Mutant = real.Mutant{File: "internal/gateway/ledger.go", Old: c.old, New: c.new}
+		relay := rig.Relay(t, setup)
+		servers[i], senders[i] = prometheus(t, relay), judge.NewSender(relay.URL, secret, new(judge.Journal))
+		defer senders[i].Close()
+		warm(t, senders[i])
+	}
+	began := time.Now()
+	var load sync.WaitGroup
+	for _, s := range senders {
+		load.Go(s.Crowd(t.Context(), judge.Crowd{Contacts: 20, Events: 10, Senders: 3, Over: 3 * time.Second}))
+	}
+	load.Wait()
+	ended := time.Now()
+	for i, c := range cooked {
+		if wrong := slices.Sorted(maps.Keys(servers[i].outOfBalance(t, began, ended))); !slices.Equal(wrong, c.convicts) {
+			t.Errorf("%s: out of balance: %v, want %v", c.name, wrong, c.convicts)
+		}
+	}
 }
 
 // promtool has Prometheus's own checks look at one scrape.
@@ -117,12 +162,8 @@ func (w watcher) judge(t *testing.T, from, to time.Time) {
 	if least := int(to.Sub(from).Seconds()) - 3; len(seen) < least {
 		t.Errorf("%d scrapes in %s, want %d", len(seen), to.Sub(from).Round(time.Second), least)
 	}
-	for _, e := range ledger {
-		for at, difference := range w.at(t, from, to, e.difference) {
-			if difference != 0 {
-				t.Errorf("%s: out of balance by %v at %.3f", e.name, difference, at)
-			}
-		}
+	for equation, times := range w.outOfBalance(t, from, to) {
+		t.Errorf("%s: out of balance at %v", equation, times)
 	}
 	// Equations between values that stand still would hold anyway.
 	moving := map[string]int{}
@@ -143,6 +184,21 @@ func (w watcher) judge(t *testing.T, from, to time.Time) {
 	}
 	w.rules(t)
 	t.Logf("%d scrapes, looked at %d times; above 0: %v", len(seen), len(scrapes), moving)
+}
+
+// outOfBalance evaluates the ledger in PromQL at every scrape of the range, and
+// returns when which equation did not hold.
+func (w watcher) outOfBalance(t *testing.T, from, to time.Time) map[string][]float64 {
+	t.Helper()
+	wrong := map[string][]float64{}
+	for _, e := range ledger {
+		for at, difference := range w.at(t, from, to, e.difference) {
+			if difference != 0 {
+				wrong[e.name] = append(wrong[e.name], at)
+			}
+		}
+	}
+	return wrong
 }
 
 // at evaluates an expression that gives one series, four times a second, so

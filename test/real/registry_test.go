@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -43,12 +42,17 @@ func TestRegistry(t *testing.T) {
 	cluster := rig.Cluster(t)
 	registry := rig.Registry(t)
 
-	renewed, renewedSubjects := enforcing(t, cluster, registry.URL(), "renewed", registry)
+	next := newVersions(t, registry)
+	renewed, renewedSubjects := enforcing(t, cluster, registry.URL(), "renewed", registry, next.routes...)
 	t.Run("enforced through v7", func(t *testing.T) { enforced(t, cluster, renewed, "renewed") })
+	for _, body := range next.old {
+		accepted(t, renewed, body)
+	}
 	changed := time.Now()
 	for _, s := range renewedSubjects {
 		registry.Register(t, s, stricter)
 	}
+	next.publish(t)
 
 	own := real.StartRegistry(t)
 	orphan, _ := enforcing(t, cluster, own.URL(), "orphan", own)
@@ -57,31 +61,16 @@ func TestRegistry(t *testing.T) {
 	t.Run("the registry is gone", func(t *testing.T) { enforced(t, cluster, orphan, "orphan") })
 
 	t.Run("enforced through v6", func(t *testing.T) {
-		older := strings.TrimSuffix(registry.URL(), "/v7") + "/v6"
-		relay, _ := enforcing(t, cluster, older, "older", registry)
+		relay, _ := enforcing(t, cluster, v6(registry), "older", registry)
 		enforced(t, cluster, relay, "older")
 		relay.Stop(t)
 	})
 	t.Run("the members of Confluent 5.5", func(t *testing.T) { confluent55(t, cluster) })
-	t.Run("references across subjects", func(t *testing.T) { references(t, cluster) })
+	t.Run("references across subjects through v7", func(t *testing.T) { references(t, cluster, registry.URL()) })
+	t.Run("references across subjects through v6", func(t *testing.T) { references(t, cluster, v6(registry)) })
 	t.Run("wire prefix", func(t *testing.T) { wirePrefix(t, cluster) })
 
-	t.Run("a new version takes effect", func(t *testing.T) {
-		var taken string // the type whose subject was looked at first
-		real.Until(t, "the relay enforces the new version", refreshLimit-time.Since(changed), func() bool {
-			for _, kind := range judge.Types() {
-				if post(t, renewed, event(kind, "c1")).Status == http.StatusUnprocessableEntity {
-					taken = kind
-					return true
-				}
-			}
-			return false
-		})
-		t.Logf("a new version took effect after %s", time.Since(changed).Round(100*time.Millisecond))
-		expectRefusal(t, post(t, renewed, event(taken, "c1")), "", "required")
-		accepted(t, renewed, fmt.Sprintf(`{"actionType":%q,"contactId":"c1","agent":"a"}`, taken))
-		says(t, renewed, "INFO", "schema changed", `"version":2`, `"old_version":1`)
-	})
+	t.Run("new versions take effect", func(t *testing.T) { next.takeEffect(t, renewed, changed) })
 	t.Run("the registry is gone, and the relay knows", func(t *testing.T) {
 		var body string
 		real.Until(t, "the relay is degraded", refreshLimit-time.Since(killed), func() bool {
@@ -100,12 +89,11 @@ func TestRegistry(t *testing.T) {
 }
 
 // enforcing starts a relay all of whose types have a subject and a topic of
-// their own, with strict as first version. It returns the subjects. Several
-// subjects, because each has its own time for the next look.
-func enforcing(t *testing.T, cluster *real.Cluster, url, name string, registry *real.Registry) (*real.Relay, []string) {
+// their own, with strict as first version, beside more routes. It returns the
+// subjects of the types.
+func enforcing(t *testing.T, cluster *real.Cluster, url, name string, registry *real.Registry, routes ...string) (*real.Relay, []string) {
 	t.Helper()
 	var subjects []string
-	var routes []string
 	for _, kind := range judge.Types() {
 		s := fresh(name + "." + kind)
 		registry.Register(t, s, strict)
@@ -113,8 +101,16 @@ func enforcing(t *testing.T, cluster *real.Cluster, url, name string, registry *
 		routes = append(routes, fmt.Sprintf("type: %s, topic: registry.%s, subject: %s", kind, name, s))
 	}
 	cluster.Topic("registry."+name, 2)
-	return routed(t, cluster, url, routes...), subjects
+	relay := routed(t, cluster, url, routes...)
+	real.Until(t, "every subject is usable", 20*time.Second, func() bool { // ready is who has one
+		_, body := get(t, relay.Admin+"/-/ready")
+		return !strings.Contains(body, "subject ")
+	})
+	return relay, subjects
 }
+
+// v6 is the base of the older API of the same registry.
+func v6(registry *real.Registry) string { return strings.TrimSuffix(registry.URL(), "/v7") + "/v6" }
 
 // fresh is a subject that no run before this one has used.
 func fresh(name string) string { return name + "-" + strconv.FormatInt(time.Now().UnixNano(), 36) }
@@ -203,68 +199,6 @@ func confluent55(t *testing.T, cluster *real.Cluster) {
 		t.Errorf("status of the Avro schema: %+v, ready %t", other, status.Ready)
 	}
 	t.Logf("status says: %s", other.LastError)
-}
-
-// references: one subject's schema refers to that of another, and that one to
-// a third.
-func references(t *testing.T, cluster *real.Cluster) {
-	registry := rig.Registry(t)
-	id, contact, top := fresh("id"), fresh("contact"), fresh("top")
-	registry.Register(t, id, `{"$schema":"http://json-schema.org/draft-07/schema#","type":"string","maxLength":4}`)
-	register(t, registry, contact, `{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"id":{"$ref":"id.json"}}}`, "id.json", id)
-	register(t, registry, top, `{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"contact":{"$ref":"contact.json"}}}`, "contact.json", contact)
-	cluster.Topic("registry.references", 2)
-	relay := routed(t, cluster, registry.URL(), "type: INTERACTION_CREATED, topic: registry.references, subject: "+top)
-	defer relay.Stop(t)
-	accepted(t, relay, `{"actionType":"INTERACTION_CREATED","contactId":"c1","contact":{"id":"four"}}`)
-	expectRefusal(t, post(t, relay, `{"actionType":"INTERACTION_CREATED","contactId":"c1","contact":{"id":"fives"}}`), "/contact/id", "maxLength")
-}
-
-// register stores a schema that refers to the first version of another subject.
-func register(t *testing.T, registry *real.Registry, subject, schema, name, to string) {
-	t.Helper()
-	body, err := json.Marshal(map[string]any{
-		"schemaType": "JSON", "schema": schema,
-		"references": []map[string]any{{"name": name, "subject": to, "version": 1}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	status, text := request(t, http.MethodPost, registry.URL()+"/subjects/"+subject+"/versions", body, "application/vnd.schemaregistry.v1+json", "")
-	if status != http.StatusOK {
-		t.Fatalf("register %s: %d %s", subject, status, text)
-	}
-}
-
-// wirePrefix: records begin with 00 and the id by which anyone who has only
-// the record and the registry finds the schema.
-func wirePrefix(t *testing.T, cluster *real.Cluster) {
-	registry := rig.Registry(t)
-	s := fresh("prefixed")
-	id := registry.Register(t, s, strict)
-	cluster.Topic("registry.prefixed", 2)
-	relay := routed(t, cluster, registry.URL(), "type: INTERACTION_CREATED, wire: prefix, topic: registry.prefixed, subject: "+s)
-	defer relay.Stop(t)
-	sent := map[string]bool{}
-	for i := range 5 {
-		body := event("INTERACTION_CREATED", fmt.Sprintf("c%d é📞", i))
-		accepted(t, relay, body)
-		sent[body] = true
-	}
-	records := cluster.ReadMany("registry.prefixed")
-	if len(records) != len(sent) {
-		t.Errorf("%d records for %d events", len(records), len(sent))
-	}
-	for _, r := range records {
-		if len(r.Value) < 5 || r.Value[0] != 0 || binary.BigEndian.Uint32(r.Value[1:]) != uint32(id) || !sent[string(r.Value[5:])] { //nolint:gosec // a small id
-			t.Errorf("record %q, want 00, the id %d, and what was sent", r.Value, id)
-		}
-	}
-	status, body := get(t, registry.URL()+"/schemas/ids/"+strconv.Itoa(id))
-	var found struct{ Schema, SchemaType string }
-	if err := json.Unmarshal([]byte(body), &found); err != nil || status != http.StatusOK || found.Schema != strict || found.SchemaType != "JSON" {
-		t.Errorf("by id %d the registry has %d %s", id, status, body)
-	}
 }
 
 // answer is the relay's answer with the details of a refusal.

@@ -88,52 +88,65 @@ func TestMechanisms(t *testing.T) {
 	}
 }
 
+// way is how a relay comes to a broker, and what keeps it out.
+type way struct {
+	name, address string
+	kafka         string // settings
+	what, remedy  string // a part of the remedy
+}
+
 // TestLockedOut: each way of not getting in is one line of the log, with its
 // remedy; the relay lives, is not ready, says why, and refuses events at once.
 func TestLockedOut(t *testing.T) {
 	cluster := guarded(t)
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("not a token that a broker would take"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	token := tokenFile(t, "not a token that a broker would take")
 	tls := fmt.Sprintf("tls: {enabled: true, ca_file: %q}", cluster.CA())
-	for _, c := range []struct{ name, kafka, what, remedy string }{
-		{"wrong password, PLAIN", by("PLAIN", real.FirstUser, "wrong", cluster.CA()), "the broker refuses these credentials", "kafka.sasl.username"},
-		{"wrong password, SCRAM", by("SCRAM-SHA-512", real.FirstUser, "wrong", cluster.CA()), "the broker refuses these credentials", "kafka.sasl.username"},
-		{"unknown user", by("SCRAM-SHA-256", "nobody", real.Password, cluster.CA()), "the broker refuses these credentials", "kafka.sasl.username"},
-		{"unknown authority", by("PLAIN", real.FirstUser, real.Password, cluster.OtherCA()), "the broker's certificate is signed by an unknown authority", "kafka.tls.ca_file"},
-		{"mechanism not offered", tls + fmt.Sprintf(", sasl: {mechanism: OAUTHBEARER, oauth: {token_file: %q}}", token), "the broker does not offer this SASL mechanism", "sasl.enabled.mechanisms"},
-		{"no TLS", "sasl: {mechanism: PLAIN, username: first, password: x}", "the broker speaks TLS on this port", "kafka.tls.enabled"},
+	old, oldCA := cluster.Old()
+	sasl := cluster.SASL()
+	for _, w := range []way{
+		{"wrong password, PLAIN", sasl, by("PLAIN", real.FirstUser, "wrong", cluster.CA()), "the broker refuses these credentials", "kafka.sasl.username"},
+		{"wrong password, SCRAM", sasl, by("SCRAM-SHA-512", real.FirstUser, "wrong", cluster.CA()), "the broker refuses these credentials", "per mechanism"},
+		{"unknown user", sasl, by("SCRAM-SHA-256", "nobody", real.Password, cluster.CA()), "the broker refuses these credentials", "kafka.sasl.username"},
+		{"unknown authority", sasl, by("PLAIN", real.FirstUser, real.Password, cluster.OtherCA()), "the broker's certificate is signed by an unknown authority", "kafka.tls.ca_file"},
+		{"expired certificate", cluster.Expired(), tls, "the broker's certificate is expired or not valid yet", "renew the broker's certificate"},
+		{"expired authority", old, fmt.Sprintf("tls: {enabled: true, ca_file: %q}", oldCA), "the certificate authority is expired or not valid yet", "kafka.tls.ca_file"},
+		{"no client certificate", cluster.MutualTLS(), tls, "the broker refuses this client's certificate", "kafka.tls.cert_file"},
+		{"mechanism not offered", sasl, tls + fmt.Sprintf(", sasl: {mechanism: OAUTHBEARER, oauth: {token_file: %q}}", token), "the broker does not offer this SASL mechanism", "sasl.enabled.mechanisms"},
+		{"no SASL", sasl, tls, "the broker closes the connection at the first request", "the listener expects SASL"},
+		{"no TLS", sasl, "sasl: {mechanism: PLAIN, username: first, password: x}", "the broker speaks TLS on this port", "kafka.tls.enabled"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			setup, file := entering(t, cluster.SASL(), c.kafka)
-			setup.Unready = true
-			relay := rig.Relay(t, setup)
-			real.Until(t, "the log says what is wrong", 15*time.Second, func() bool { return len(problems(t, relay)) > 0 })
-			var body string
-			real.Until(t, "the relay says that it is not ready, and why", 15*time.Second, func() bool {
-				var status int
-				status, body = get(t, relay.Admin+"/-/ready")
-				return status == http.StatusServiceUnavailable && strings.Contains(body, c.what)
-			})
-			real.Until(t, "the schema is there", 15*time.Second, func() bool { return real.Sum(relay.Metrics(t), "cxrelay_schema_usable") == 1 })
-			refused(t, relay, "kafka_unavailable", "c1", judge.Types()[0])
-			checked, code := rig.Run(t, setup, "check", file, "--connect", "--timeout", "10s")
-			if t.Logf("check --connect exits with %d", code); code == 0 || !strings.Contains(checked, c.what) || !strings.Contains(checked, "remedy: ") {
-				t.Errorf("check --connect exits with %d and says\n%s", code, checked)
-			}
-			real.Pass(t, 1500*time.Millisecond) // more attempts
-			said := problems(t, relay)
-			if len(said) != 1 || said[0].What != c.what || !strings.Contains(said[0].Remedy, c.remedy) || said[0].Cause == "" {
-				t.Errorf("the log says %+v, want once %q with a remedy that names %s", said, c.what, c.remedy)
-			}
-			if _, status := get(t, relay.Admin+"/api/v1/status"); !strings.Contains(status, c.what) || !strings.Contains(status, said[0].Remedy) {
-				t.Errorf("status has no such problem: %s", status)
-			}
-			if strings.Contains(relay.Log(t)+body+checked, real.Password) {
-				t.Error("the password is shown")
-			}
-		})
+		t.Run(w.name, func(t *testing.T) { w.lockedOut(t) })
+	}
+}
+
+// lockedOut runs a relay that does not get in, and looks at all that it says.
+func (w way) lockedOut(t *testing.T) {
+	setup, file := entering(t, w.address, w.kafka)
+	setup.Unready = true
+	relay := rig.Relay(t, setup)
+	real.Until(t, "the log says what is wrong", 15*time.Second, func() bool { return len(problems(t, relay)) > 0 })
+	var body string
+	real.Until(t, "the relay says that it is not ready, and why", 15*time.Second, func() bool {
+		var status int
+		status, body = get(t, relay.Admin+"/-/ready")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, w.what)
+	})
+	real.Until(t, "the schema is there", 15*time.Second, func() bool { return real.Sum(relay.Metrics(t), "cxrelay_schema_usable") == 1 })
+	refused(t, relay, "kafka_unavailable", "c1", judge.Types()[0])
+	checked, code := rig.Run(t, setup, "check", file, "--connect", "--timeout", "10s")
+	real.Pass(t, time.Second) // more attempts
+	said := problems(t, relay)
+	if len(said) != 1 || said[0].What != w.what || !strings.Contains(said[0].Remedy, w.remedy) || said[0].Cause == "" {
+		t.Errorf("the log says %+v, want once %q with a remedy that names %s", said, w.what, w.remedy)
+	}
+	if remedy := "  remedy: " + said[0].Remedy + "\n"; code != 3 || !strings.Contains(checked, w.what) || !strings.Contains(checked, remedy) {
+		t.Errorf("check --connect exits with %d and says\n%s", code, checked)
+	}
+	if _, status := get(t, relay.Admin+"/api/v1/status"); !strings.Contains(status, w.what) || !strings.Contains(status, said[0].Remedy) {
+		t.Errorf("status has no such problem: %s", status)
+	}
+	if strings.Contains(relay.Log(t)+body+checked, real.Password) {
+		t.Error("the password is shown")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,23 +20,76 @@ func (c *Cluster) Topic(name string, partitions int32) {
 	c.Topics(partitions, name)
 }
 
-// Topics makes several topics anew; see Topic.
+// Topics makes several topics anew; see Topic. A broker that lags may show
+// the topics that they replace, whole and in sync: each must know the new ids.
 func (c *Cluster) Topics(partitions int32, names ...string) {
 	c.t.Helper()
+	ids := map[string]kadm.TopicID{}
 	for _, name := range names {
 		if _, err := c.admin.DeleteTopic(c.t.Context(), name); err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
 			c.t.Fatalf("delete topic %s: %v", name, err)
 		}
 		var last error
 		Until(c.t, "topic "+name+" is made", 30*time.Second, func() bool {
-			_, last = c.admin.CreateTopic(c.t.Context(), partitions, int16(min(len(c.nodes), 3)), nil, name) //nolint:gosec // at most 3
-			return last == nil || !errors.Is(last, kerr.TopicAlreadyExists)                                  // the old one may still be there for a moment
+			var made kadm.CreateTopicResponse
+			made, last = c.admin.CreateTopic(c.t.Context(), partitions, int16(min(len(c.nodes), 3)), nil, name) //nolint:gosec // at most 3
+			ids[name] = made.ID
+			return last == nil || !errors.Is(last, kerr.TopicAlreadyExists) // the old one may still be there for a moment
 		})
 		if last != nil {
 			c.t.Fatalf("create topic %s: %v", name, last)
 		}
 	}
+	Until(c.t, "every broker knows the new topics", time.Minute, func() bool { return c.know(ids) })
 	c.InSync(names...)
+}
+
+// Remove deletes topics, where they are there, and returns when no broker that
+// runs knows them any more.
+func (c *Cluster) Remove(names ...string) {
+	c.t.Helper()
+	for _, name := range names {
+		if _, err := c.admin.DeleteTopic(c.t.Context(), name); err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
+			c.t.Fatalf("delete topic %s: %v", name, err)
+		}
+	}
+	Until(c.t, "the topics are gone", time.Minute, func() bool {
+		for _, n := range c.nodes {
+			if !n.process.alive() || n.paused {
+				continue
+			}
+			seen, err := c.ask(c.t.Context(), n.id, names)
+			if err != nil {
+				return false
+			}
+			for _, topic := range seen.Topics {
+				if topic.ErrorCode != kerr.UnknownTopicOrPartition.Code {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+// know tells whether every broker that runs has these topics by these ids.
+func (c *Cluster) know(ids map[string]kadm.TopicID) bool {
+	names := slices.Sorted(maps.Keys(ids))
+	for _, n := range c.nodes {
+		if !n.process.alive() || n.paused {
+			continue
+		}
+		seen, err := c.ask(c.t.Context(), n.id, names)
+		if err != nil {
+			return false
+		}
+		for _, topic := range seen.Topics {
+			if topic.ErrorCode != 0 || kadm.TopicID(topic.TopicID) != ids[*topic.Topic] {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Grow gives topics more partitions, and returns when those are there.

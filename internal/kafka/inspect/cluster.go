@@ -111,12 +111,15 @@ func answers(ctx context.Context, all []Broker, ask []*kgo.Broker) {
 }
 
 // latency is the time of the second of two requests: the first one may have
-// to connect.
+// to connect. It asks for what a broker tells only to whom it lets in: greetings
+// (ApiVersions) are answered before anybody has authenticated.
 func latency(ctx context.Context, b *kgo.Broker) (time.Duration, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{} // of none; nil would be of all
 	var took time.Duration
 	for range 2 {
 		began := time.Now()
-		if _, err := b.Request(ctx, kmsg.NewPtrApiVersionsRequest()); err != nil {
+		if _, err := b.Request(ctx, req); err != nil {
 			return 0, err
 		}
 		took = time.Since(began)
@@ -124,10 +127,26 @@ func latency(ctx context.Context, b *kgo.Broker) (time.Duration, error) {
 	return took, nil
 }
 
+// mayDescribe tells whether the cluster may be described by this client. To
+// ask for what is denied would put an error into the log of a broker. Where
+// the cluster does not say (before Kafka 2.8) it may be tried.
+func mayDescribe(ctx context.Context, cl *kgo.Client) bool {
+	req := kmsg.NewPtrDescribeClusterRequest()
+	req.IncludeClusterAuthorizedOperations = true
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil || resp.ErrorCode != 0 || resp.ClusterAuthorizedOperations == math.MinInt32 {
+		return true
+	}
+	return resp.ClusterAuthorizedOperations&(1<<kmsg.ACLOperationDescribe) != 0
+}
+
 // clock asks the active controller for the state of the metadata quorum. Its
 // answer holds the controller's own time, as the time at which it last heard
 // of itself.
 func clock(ctx context.Context, cl *kgo.Client) Clock {
+	if !mayDescribe(ctx, cl) {
+		return Clock{Err: kerr.ClusterAuthorizationFailed}
+	}
 	req := kmsg.NewPtrDescribeQuorumRequest()
 	topic := kmsg.NewDescribeQuorumRequestTopic()
 	topic.Topic = "__cluster_metadata"

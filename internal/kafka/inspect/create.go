@@ -2,11 +2,13 @@ package inspect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -17,6 +19,11 @@ type NewTopic struct {
 	ReplicationFactor int16
 	MinInSyncReplicas int // 0: the broker's default
 	Err               error
+}
+
+// Denied tells whether an ACL forbids to create the topic.
+func (n NewTopic) Denied() bool {
+	return errors.Is(n.Err, kerr.TopicAuthorizationFailed) || errors.Is(n.Err, kerr.ClusterAuthorizationFailed)
 }
 
 // Create creates the topics and notes in each whether that worked. It returns

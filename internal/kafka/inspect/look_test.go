@@ -241,6 +241,9 @@ func TestACL(t *testing.T) {
 			t.Errorf("%s: %v, want %v", topic, got, want)
 		}
 	}
+	if !errors.Is(facts.Clock.Err, kerr.ClusterAuthorizationFailed) { // known without asking for what is denied
+		t.Errorf("clock: %+v", facts.Clock)
+	}
 }
 
 func TestAway(t *testing.T) {
@@ -288,6 +291,9 @@ func TestWhatBrokersSay(t *testing.T) {
 		return resp, nil, true
 	})
 	c.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		if len(req.(*kmsg.MetadataRequest).Topics) == 0 {
+			return nil, nil, false // whether a broker answers
+		}
 		resp := req.ResponseKind().(*kmsg.MetadataResponse)
 		host, port := "127.0.0.1", int32(1)
 		_, _ = fmt.Sscanf(strings.TrimPrefix(c.ListenAddrs()[0], "127.0.0.1:"), "%d", &port)

@@ -1,0 +1,12 @@
+package signature
+
+// Reserialised gives the forms of a body that Explain makes by writing it again.
+func Reserialised(body []byte) [][]byte {
+	l := newBodyList(body)
+	l.reserialised(body)
+	var forms [][]byte
+	for _, v := range l.all[1:] {
+		forms = append(forms, v.value)
+	}
+	return forms
+}
