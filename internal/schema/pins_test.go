@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,7 +174,8 @@ func TestPrevious(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stop := run(t, first)
+		stop := sync.OnceFunc(run(t, first))
+		defer stop()
 		pass(10 * time.Minute)
 		looks := value(t, reg, `cxrelay_schema_refreshes_total{pin="latest",result="unchanged",subject="s"}`)
 		w.down()

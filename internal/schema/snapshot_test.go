@@ -110,10 +110,12 @@ func TestColdStartFromSnapshot(t *testing.T) {
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 || len(files(t, dir)) != 2 {
 			t.Errorf("%v, %v, %q", info.Mode(), err, files(t, dir))
 		}
+		w.register("s", object("three"))
+		pass(73 * time.Second) // a new version is kept at once
 		w.down()
 		later := w.cache([]string{"s"}, inDir(dir))
 		synctest.Wait()
-		if textOf(t, later, "s") != object("two") {
+		if textOf(t, later, "s") != object("three") {
 			t.Error("the snapshot was not replaced")
 		}
 	})
@@ -146,6 +148,33 @@ func TestSnapshotKnowsItsLastConfirmation(t *testing.T) {
 				t.Errorf("maximum age %s: usable is %t: %+v", age, !usable, again.Subjects()[0])
 			}
 		}
+	})
+}
+
+// With a short maximum age the snapshot is young enough to start from.
+func TestSnapshotOfAShortMaxAge(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		w.register("s", object("one"))
+		short := func(o *schema.CacheOptions) { o.MaxAge = 8 * time.Minute }
+		first := w.cache([]string{"s"}, inDir(dir), short)
+		for range 12 {
+			pass(5 * time.Minute)
+			again, err := schema.NewCache(schema.CacheOptions{
+				Source: w.client(func(o *schema.ClientOptions) { o.URLs = []string{"http://away"} }), Compile: compileText,
+				Pins: latest("s"), Snapshots: schema.NewSnapshots(dir), MaxAge: 8 * time.Minute,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := again.Load(t.Context(), latest("s")); err != nil {
+				t.Fatal(err)
+			}
+			if age := again.Subjects()[0].Age; age > 4*60 {
+				t.Errorf("the snapshot is %g s old", age)
+			}
+		}
+		textOf(t, first, "s")
 	})
 }
 
