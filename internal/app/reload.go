@@ -10,6 +10,7 @@ import (
 
 	"github.com/cxrelay/cxrelay/internal/config"
 	"github.com/cxrelay/cxrelay/internal/gateway"
+	"github.com/cxrelay/cxrelay/internal/schema"
 )
 
 // reloadTimeout bounds the questions to Kafka and the registry of one reload.
@@ -157,7 +158,7 @@ func touches(changed []string, key string) bool {
 }
 
 // newSchemas makes a cache that has the schemas of the running one, and loads
-// those that are new. Another registry, or other credentials for it, must be
+// what is new or was not needed before. Another registry, or other credentials for it, must be
 // answered once.
 func (r *reloader) newSchemas(ctx context.Context, was, is *config.Config, elsewhere bool) (*schemaSet, error) {
 	o := r.a.opts
@@ -168,7 +169,10 @@ func (r *reloader) newSchemas(ctx context.Context, was, is *config.Config, elsew
 	}
 	set := &schemaSet{client, cache}
 	before, now := pinsOf(was.Routes), pinsOf(is.Routes)
-	err = cache.Load(ctx, without(now, before))
+	err = cache.Load(ctx, slices.DeleteFunc(slices.Clone(now), func(p schema.Pin) bool {
+		_, lacking := r.a.schemas.cache().Lookup(p.Subject, p.Version)
+		return lacking != nil && slices.Contains(before, p) // no worse than it was
+	}))
 	if err == nil && elsewhere && client != nil && is.Schema.Mode == config.Local && len(now) > 0 {
 		if _, err = client.Latest(ctx, now[0].Subject); err != nil {
 			err = fmt.Errorf("schema registry: %w", err)

@@ -146,7 +146,7 @@ func New(o Options) (*Server, error) {
 		IdleTimeout:                  o.IdleTimeout,
 		ConnState:                    s.connState,
 		ConnContext:                  s.connContext,
-		ErrorLog:                     newServerLog(o.Log),
+		ErrorLog:                     slog.NewLogLogger(newServerLog(o.Log), slog.LevelWarn),
 	}
 	return s, nil
 }
