@@ -10,6 +10,7 @@ import (
 
 	"github.com/cxrelay/cxrelay/internal/config"
 	"github.com/cxrelay/cxrelay/internal/gateway"
+	"github.com/cxrelay/cxrelay/internal/httpd"
 	"github.com/cxrelay/cxrelay/internal/schema"
 )
 
@@ -38,11 +39,15 @@ func newReloader(a *App, rules gateway.Rules) *reloader {
 	return r
 }
 
-// stop gives up a reload that is under way; none comes after it.
+// stop gives up a reload that is under way, and waits for its end, but not for
+// long; none comes after it.
 func (r *reloader) stop() {
 	r.end()
-	<-r.turn
-	r.turn <- struct{}{} // who comes now sees that life has ended
+	select {
+	case <-r.turn:
+		r.turn <- struct{}{} // who comes now sees that life has ended
+	case <-time.After(settleFor): // a file that cannot be read to its end must not hold the stop
+	}
 }
 
 // reload loads the configuration again and takes it over. It returns what
@@ -127,6 +132,9 @@ func (r *reloader) prepare(ctx context.Context, was, is *config.Config, changed 
 		}
 	}()
 	p := &prepared{config: is, topics: topicsOf(is.Routes)}
+	if body := int64(is.Limits.Body); body > httpd.MaxBody {
+		return nil, fmt.Errorf("limits.body: %v is more than %d bytes", is.Limits.Body, int64(httpd.MaxBody))
+	}
 	if p.rules, err = newRules(is); err != nil {
 		return nil, err
 	}
