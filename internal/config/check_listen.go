@@ -1,6 +1,8 @@
 package config
 
 import (
+	"bytes"
+	"fmt"
 	"net"
 	"strconv"
 )
@@ -50,13 +52,25 @@ func (ld *loader) checkListenTLS() {
 	}
 }
 
-// checkAdmin warns of an admin listener on the network without a token.
+// shortToken is the fewest bytes of an admin token that nobody guesses.
+const shortToken = 16
+
+// checkAdmin looks at the token, and warns of an admin listener on the network
+// without one.
 func (ld *loader) checkAdmin() {
 	a := &ld.cfg.Admin
+	const path = "admin.token_file"
+	token := a.Token.Bytes()
+	switch {
+	case bytes.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		ld.fault(path, "the token has characters that no Authorization header carries", "one line, without blanks: openssl rand -hex 32")
+	case len(token) > 0 && len(token) < shortToken:
+		ld.warn(path, fmt.Sprintf("the token has %d bytes: it can be guessed", len(token)), "openssl rand -hex 32")
+	}
 	host, _, err := net.SplitHostPort(a.Address)
-	if err != nil || isLoopback(host) || !a.Token.Empty() || ld.faulty["admin"] || ld.faulty["admin.token_file"] {
+	if err != nil || isLoopback(host) || len(token) > 0 || ld.faulty["admin"] || ld.faulty[path] {
 		return
 	}
-	ld.warn("admin.address", "is not on loopback, and there is no admin.token_file: only /metrics and /-/healthy, /-/ready answer there",
+	ld.warn("admin.address", "is not on loopback, and there is no admin.token_file: only /metrics, /-/healthy and /-/ready answer there",
 		"that is enough for Prometheus and Kubernetes; for the rest set admin.token_file, or listen on 127.0.0.1")
 }

@@ -26,7 +26,7 @@ func foreign(name string) string {
 
 // foreignProducer: what has a key here.
 func foreignProducer(key, name string) string {
-	ours := ""
+	var ours string
 	switch key {
 	case "bootstrap.servers", "metadata.broker.list", "broker.list", "seed.brokers", "bootstrap", "bootstrap.server":
 		ours = "kafka.brokers here, a list"
