@@ -60,26 +60,31 @@ func distance(a, b string) int {
 	return row[len(to)]
 }
 
-// keyHint says what to do about an unknown key of the mapping at path. near is
-// the sibling that it is most likely meant to be, or "".
-func keyHint(path, name string, siblings []string) (near, hint string) {
-	elsewhere, nested := "", ""
+// keyHint says what to do about an unknown key of the mapping at path. meant is
+// the path of the key that it stands for, where that is plain, or "".
+func keyHint(path, name string, siblings []string) (meant, hint string) {
+	elsewhere := ""
 	eachName(func(known string, _ bool) {
 		switch {
 		case strings.Contains(name, ".") && (known == name || known == member(path, name)):
-			nested = "write it nested: " + strings.ReplaceAll(name, ".", ": {") + ": …" + strings.Repeat("}", strings.Count(name, "."))
+			meant = known
 		case elsewhere == "" && strings.HasSuffix("."+known, "."+name):
 			elsewhere = "there is " + known
 		}
 	})
-	if nested != "" {
-		return "", nested
+	if meant != "" {
+		return meant, "write it nested: " + strings.ReplaceAll(name, ".", ": {") + ": …" + strings.Repeat("}", strings.Count(name, "."))
 	}
 	if hint := foreign(name); hint != "" {
-		return "", hint
+		for _, needed := range []string{"kafka.brokers", "schema.registry.urls"} {
+			if strings.Contains(hint, " "+needed+" here") {
+				meant = needed
+			}
+		}
+		return meant, hint
 	}
 	if near := nearestKey(name, siblings); near != "" {
-		return near, fmt.Sprintf("did you mean %q?", near)
+		return member(path, near), fmt.Sprintf("did you mean %q?", near)
 	}
 	if elsewhere != "" {
 		return "", elsewhere

@@ -130,7 +130,7 @@ func (p *printer) line(indent, name, value, path string) {
 // secret was filled in is one.
 func (p *printer) value(path string, s *scalar, text string) string {
 	switch {
-	case s.secret || p.cfg.read.origins[path].hidden || holdsCredentials(text):
+	case p.cfg.read.origins[path].hidden || holdsCredentials(text):
 		text = masked
 	case s.file && text != "":
 		if abs, err := filepath.Abs(text); err == nil {

@@ -220,11 +220,11 @@ func (ld *loader) walkObject(path string, o object, entries []entry) {
 		if slices.Contains(names, e.name) {
 			continue
 		}
-		near, hint := keyHint(path, e.name, names)
-		ld.hideBelow(e.value, o.maybeSecret(path, e.name, near))
+		meant, hint := keyHint(path, e.name, names)
+		ld.hideBelow(e.value, o.maybeSecret(path, e.name, strings.TrimPrefix(meant, path+".")))
 		ld.faultAt(member(path, e.name), e.at, "unknown key", hint)
-		if near != "" {
-			ld.faulty[member(path, near)] = true // "is missing" would only repeat it
+		if meant != "" {
+			ld.faulty[meant] = true // "is missing" would only repeat it
 		}
 	}
 }
