@@ -114,7 +114,7 @@ func goodFiles() []string {
 		source + "schema: {mode: off}\nkafka: {sasl: {mechanism: PLAIN, username: '${SECRET}', password: '${SECRET}'}, tls: {enabled: true, ca_file: good.pem}}\n",
 		source + "schema: {mode: remote, remote: {attempts: 1, backoff: 1h, timeout: 1m30s}, registry: {username: 'null', password_file: good}}\ninstance: '1'\n",
 		"sources:\n  - name: a\n    signature: {header: x, algorithm: hmac-sha1, encoding: hex, prefix: 'v1=', signed: '{timestamp}.{body}', timestamp: {key: t, tolerance: 1h}, list: {separator: ','}, secrets: [{id: a, file: good}]}\n",
-		source + "kafka: {partitions: {a: 3}}\nroutes: [{type: '$${x}', topic: a}, {type: '$$$${x}: #', topic: a}, {type: '${SECRET}', topic: a}]\n",
+		source + "kafka: {partitions: {a: 3}}\nroutes: [{type: '$${x}', topic: a}, {type: '$$$${x}: #', topic: a}]\n",
 		source + "kafka: {partitions: {'a': 3, 'b c': 4}}\nroutes: [{type: '$${x}', topic: a}, {type: b, topic: 'b'}]\n",
 	}
 }

@@ -171,7 +171,7 @@ func (h hider) Visit(y ast.Node) ast.Visitor {
 }
 
 // add hides from first to what follows last. The parser's columns are not
-// always right (behind a tag, for one): where the source does not show the
+// always right (behind a tag, or over several lines): where the source does not show the
 // token at its place, whole lines are hidden.
 func (h hider) add(first, last *token.Token) {
 	if first == nil || first.Position == nil {
@@ -185,11 +185,21 @@ func (h hider) add(first, last *token.Token) {
 	}
 	switch {
 	case !start.before(end):
-		start, end = place{start.line, 1}, h.text.end()
+		start, end = place{firstLine(first), 1}, h.text.end()
 	case !exact:
-		start, end = place{start.line, 1}, place{end.line + 1, 1}
+		start, end = place{firstLine(first), 1}, place{end.line + 1, 1}
 	}
 	h.text.hidden = append(h.text.hidden, span{start, end})
+}
+
+// firstLine is the first line that a token can begin in whose position is
+// wrong: that of a plain text over several lines is where it ends.
+func firstLine(t *token.Token) int {
+	line := t.Position.Line - strings.Count(t.Origin, "\n")
+	if t.Prev != nil && t.Prev.Position != nil {
+		line = min(line, t.Prev.Position.Line)
+	}
+	return max(1, line)
 }
 
 // shows reports whether the first line of t stands where t says.
