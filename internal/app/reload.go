@@ -10,6 +10,8 @@ import (
 
 	"github.com/cxrelay/cxrelay/internal/config"
 	"github.com/cxrelay/cxrelay/internal/gateway"
+	"github.com/cxrelay/cxrelay/internal/httpd"
+	"github.com/cxrelay/cxrelay/internal/schema"
 )
 
 // reloadTimeout bounds the questions to Kafka and the registry of one reload.
@@ -37,11 +39,15 @@ func newReloader(a *App, rules gateway.Rules) *reloader {
 	return r
 }
 
-// stop gives up a reload that is under way; none comes after it.
+// stop gives up a reload that is under way, and waits for its end, but not for
+// long; none comes after it.
 func (r *reloader) stop() {
 	r.end()
-	<-r.turn
-	r.turn <- struct{}{} // who comes now sees that life has ended
+	select {
+	case <-r.turn:
+		r.turn <- struct{}{} // who comes now sees that life has ended
+	case <-time.After(settleFor): // a file that cannot be read to its end must not hold the stop
+	}
 }
 
 // reload loads the configuration again and takes it over. It returns what
@@ -126,6 +132,9 @@ func (r *reloader) prepare(ctx context.Context, was, is *config.Config, changed 
 		}
 	}()
 	p := &prepared{config: is, topics: topicsOf(is.Routes)}
+	if body := int64(is.Limits.Body); body > httpd.MaxBody {
+		return nil, fmt.Errorf("limits.body: %v is more than %d bytes", is.Limits.Body, int64(httpd.MaxBody))
+	}
 	if p.rules, err = newRules(is); err != nil {
 		return nil, err
 	}
@@ -157,7 +166,7 @@ func touches(changed []string, key string) bool {
 }
 
 // newSchemas makes a cache that has the schemas of the running one, and loads
-// those that are new. Another registry, or other credentials for it, must be
+// what is new or was not needed before. Another registry, or other credentials for it, must be
 // answered once.
 func (r *reloader) newSchemas(ctx context.Context, was, is *config.Config, elsewhere bool) (*schemaSet, error) {
 	o := r.a.opts
@@ -168,7 +177,10 @@ func (r *reloader) newSchemas(ctx context.Context, was, is *config.Config, elsew
 	}
 	set := &schemaSet{client, cache}
 	before, now := pinsOf(was.Routes), pinsOf(is.Routes)
-	err = cache.Load(ctx, without(now, before))
+	err = cache.Load(ctx, slices.DeleteFunc(slices.Clone(now), func(p schema.Pin) bool {
+		_, lacking := r.a.schemas.cache().Lookup(p.Subject, p.Version)
+		return lacking != nil && slices.Contains(before, p) // no worse than it was
+	}))
 	if err == nil && elsewhere && client != nil && is.Schema.Mode == config.Local && len(now) > 0 {
 		if _, err = client.Latest(ctx, now[0].Subject); err != nil {
 			err = fmt.Errorf("schema registry: %w", err)

@@ -235,3 +235,60 @@ func TestReloadStorm(t *testing.T) {
 		w.balances(w.scrape())
 	})
 }
+
+// TestStrictReload: kafka.strict judges the topics of a reload as it does those
+// of the start.
+func TestStrictReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := baseFiles()
+		files.set("relay.yaml", baseConfig+strictFile())
+		w := newWorld(t, worldOptions{files: files, cluster: safe(), topics: append([]string{"four"}, seedTopics...)})
+		defer w.end()
+		w.untilReady()
+		routed := baseConfig + "  - {type: NEW, topic: four}\n" + strictFile()
+		w.files.set("relay.yaml", routed)
+		w.refused(http.StatusServiceUnavailable, "kafka.strict refuses")
+		if why := w.send(event("QUEUE_TRANSFER", "c0", 0)); why != "accepted" {
+			t.Error(why)
+		}
+		w.files.set("relay.yaml", strings.Replace(routed, "  partitions:\n", "  partitions:\n    four: 8\n", 1))
+		w.reload("routes[4]", "kafka.partitions")
+		if why := w.send(event("NEW", "c0", 1)); why != "accepted" {
+			t.Error(why)
+		}
+	})
+}
+
+// TestSchemaModeReloads: who validates can change too.
+func TestSchemaModeReloads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{files: baseFiles()})
+		defer w.end()
+		w.untilReady()
+		n := 0
+		bad := func() string {
+			n++
+			s := event("QUEUE_TRANSFER", "c0", n)
+			s.body = strings.Replace(s.body, `"x":`, `"agentId":"seven","x":`, 1)
+			return w.send(s)
+		}
+		for _, c := range []struct{ mode, want string }{{"local", "schema_mismatch"}, {"'off'", "accepted"}, {"local", "schema_mismatch"}} {
+			w.files.set("relay.yaml", baseConfig+"schema: {mode: "+c.mode+"}\n")
+			if a := w.tryReload(); a.status != http.StatusOK {
+				t.Errorf("%+v", a)
+			}
+			if got := bad(); got != c.want {
+				t.Errorf("mode %s: %s", c.mode, got)
+			}
+		}
+		w.files.set("relay.yaml", baseConfig+"schema: {mode: 'off'}\n")
+		w.reload("schema.mode")
+		w.registry.set(func(r *registry) { r.handle = answerStatus(http.StatusInternalServerError) })
+		w.files.set("relay.yaml", baseConfig)
+		w.refused(http.StatusServiceUnavailable, "cxone-data-action-v1") // nobody could validate
+		if got := bad(); got != "accepted" {
+			t.Errorf("after a refusal: %s", got)
+		}
+		w.judge()
+	})
+}

@@ -37,10 +37,14 @@ func TestSwapBetweenBeginAndAccept(t *testing.T) {
 	d := r.delivery(good, r.secret)
 	r.gateway.Begin(d)
 	other := signature.Secret{ID: "other", Value: []byte("another value")}
-	r.gateway.Swap(r.rules("second", "/second", other, "CALL", "elsewhere"))
+	next := r.rules("second", "/second", other, "CALL", "elsewhere")
+	next.Schemas = &schemas{panics: true}
+	r.gateway.Swap(next)
 	if v := r.gateway.Accept(d); v.Reason != reason.Accepted || v.Source != "cxone" || v.Route.Topic != "calls" {
 		t.Errorf("%s of %s to %+v", v.Reason, v.Source, v.Route)
 	}
+	next.Schemas = r.schemas
+	r.gateway.Swap(next)
 	late := r.delivery(good, r.secret)
 	r.gateway.Begin(late)
 	if v := r.gateway.Refuse(late, gateway.ErrNotFound); late.Source != nil || v.Source != "none" {

@@ -147,7 +147,7 @@ func TestPatience(t *testing.T) {
 	if !slices.IsSorted(deadlines) || deadlines[0] != 5000 || deadlines[1] != 5976 || deadlines[1999] != 10000 {
 		t.Errorf("%v … %v", deadlines[:10], deadlines[1999])
 	}
-	if got := s.patience(epoch, maxBodyLimit).Sub(epoch).Milliseconds(); got != 10000 {
+	if got := s.patience(epoch, MaxBody).Sub(epoch).Milliseconds(); got != 10000 {
 		t.Errorf("largest body: %d ms", got)
 	}
 }

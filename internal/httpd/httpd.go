@@ -63,8 +63,8 @@ type Options struct {
 // it (with 4 KiB of tolerance).
 const maxHeaderBytes = 16 << 10
 
-// maxBodyLimit keeps the arithmetic of deadlines far from overflow.
-const maxBodyLimit = 1 << 30
+// MaxBody is the largest limit on bodies, in bytes. It keeps the arithmetic of deadlines far from overflow.
+const MaxBody = 1 << 30
 
 func (o *Options) setDefaults() {
 	duration := func(d *time.Duration, value time.Duration) {
@@ -92,8 +92,8 @@ func (o *Options) check() error {
 	switch {
 	case o.Gateway == nil, o.Bodies == nil, o.Listener == nil, o.Log == nil, o.Registerer == nil:
 		return errors.New("gateway, bodies, listener, log and registerer are required")
-	case o.BodyLimit <= 0 || o.BodyLimit > maxBodyLimit:
-		return fmt.Errorf("body limit %d is not between 1 and %d bytes", o.BodyLimit, maxBodyLimit)
+	case o.BodyLimit <= 0 || o.BodyLimit > MaxBody:
+		return fmt.Errorf("body limit %d is not between 1 and %d bytes", o.BodyLimit, MaxBody)
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func New(o Options) (*Server, error) {
 		IdleTimeout:                  o.IdleTimeout,
 		ConnState:                    s.connState,
 		ConnContext:                  s.connContext,
-		ErrorLog:                     newServerLog(o.Log),
+		ErrorLog:                     slog.NewLogLogger(newServerLog(o.Log), slog.LevelWarn),
 	}
 	return s, nil
 }
@@ -160,10 +160,9 @@ type limits struct {
 }
 
 // SetLimits changes the largest body, in bytes, and the number of connections.
-// Both are more than zero. They hold for requests and connections that begin
+// Both are more than zero, and body is MaxBody at most. They hold for requests and connections that begin
 // from now on; none that is there is closed.
 func (s *Server) SetLimits(body int64, connections int) {
-	body = min(body, maxBodyLimit)
 	s.limits.Store(&limits{body: body, tooLarge: fmt.Errorf("%w of %d bytes", gateway.ErrBodyLimit, body), connections: connections})
 }
 

@@ -1,8 +1,8 @@
 package httpd
 
 import (
+	"context"
 	"crypto/tls"
-	"log"
 	"log/slog"
 	"strings"
 	"sync"
@@ -43,9 +43,10 @@ func (t *TLS) server() *tls.Config {
 // anybody can cause them.
 const handshakeEvery = time.Minute
 
-// serverLog takes what net/http has to say, a line at a time. That a handshake
+// serverLog is the handler of what net/http has to say. That a handshake
 // failed is among it and can be told from the text alone.
 type serverLog struct {
+	slog.Handler
 	log *slog.Logger
 
 	mu   sync.Mutex
@@ -57,8 +58,8 @@ type heldLines struct {
 	count int
 }
 
-func newServerLog(to *slog.Logger) *log.Logger {
-	return log.New(&serverLog{log: to, held: map[string]*heldLines{}}, "", 0)
+func newServerLog(to *slog.Logger) *serverLog {
+	return &serverLog{Handler: to.Handler(), log: to, held: map[string]*heldLines{}}
 }
 
 // The words of net/http (server.go, conn.serve).
@@ -67,45 +68,55 @@ const (
 	saysPlain     = "client sent an HTTP request to an HTTPS server"
 )
 
-// Write implements io.Writer.
-func (l *serverLog) Write(line []byte) (int, error) {
-	text := strings.TrimSpace(string(line))
-	from, ok := strings.CutPrefix(text, saysHandshake)
+// Handle implements slog.Handler.
+func (l *serverLog) Handle(ctx context.Context, r slog.Record) error {
+	from, ok := strings.CutPrefix(r.Message, saysHandshake)
 	if !ok {
-		l.log.Warn(text) //nolint:sloglint // net/http's own words
-		return len(line), nil
+		return l.Handler.Handle(ctx, r)
 	}
 	remote, cause, _ := strings.Cut(from, ": ")
 	switch cause {
 	case saysPlain:
-		l.say("plain HTTP on the TLS port", slog.String("remote", remote), slog.String("remedy", "senders and health checks must use https:// here"))
+		if l.may(saysPlain) {
+			l.log.Warn("plain HTTP on the TLS port", slog.String("remote", remote), slog.Int("held_back", l.taken(saysPlain)),
+				slog.String("remedy", "senders and health checks must use https:// here"))
+		}
 	case "EOF": // a probe that only connects
 		l.log.Debug("TLS handshake failed", slog.String("remote", remote), slog.String("cause", cause))
 	default:
-		l.say("TLS handshake failed", slog.String("remote", remote), slog.String("cause", cause))
+		if l.may(saysHandshake) {
+			l.log.Warn("TLS handshake failed", slog.String("remote", remote), slog.Int("held_back", l.taken(saysHandshake)), slog.String("cause", cause))
+		}
 	}
-	return len(line), nil
+	return nil
 }
 
-// say writes one line per kind and minute, with the number of those held back.
-func (l *serverLog) say(what string, attrs ...any) {
+// may says whether a line of a kind may be written now: one a minute. It
+// counts those that may not.
+func (l *serverLog) may(kind string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h := l.held[what]
+	h := l.held[kind]
 	if h == nil {
 		h = &heldLines{}
-		l.held[what] = h
+		l.held[kind] = h
 	}
 	now := time.Now()
 	if !h.last.IsZero() && now.Sub(h.last) < handshakeEvery {
 		h.count++
-		return
+		return false
 	}
-	if h.count > 0 {
-		attrs = append(attrs, slog.Int("held_back", h.count))
-	}
-	h.last, h.count = now, 0
-	l.log.Warn(what, attrs...) //nolint:sloglint // one of the two constants above
+	h.last = now
+	return true
+}
+
+// taken returns the lines of a kind that were held back, and forgets them.
+func (l *serverLog) taken(kind string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.held[kind].count
+	l.held[kind].count = 0
+	return n
 }
 
 // listen serves the connections of the listener, with TLS where that is

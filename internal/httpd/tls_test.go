@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"io"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -187,7 +186,7 @@ func TestPlainOnTLS(t *testing.T) {
 		if log.count("plain HTTP on the TLS port") != 2 || log.count("held_back=4") != 1 {
 			t.Error("the next minute has no line with what was held back")
 		}
-		var probe net.Conn = f.dial()
+		probe := f.dial()
 		probe.Close()
 		synctest.Wait()
 		if n := log.count("EOF"); n != 0 {
