@@ -16,11 +16,10 @@ import (
 // sight of the topics is told that the relay does not know yet, whatever keeps
 // it from knowing: never that a topic cannot be written.
 func TestStarting(t *testing.T) {
-	slow := func(w *world) {
-		w.kafka.Cluster.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
-			w.kafka.Cluster.SleepControl(func() { time.Sleep(700 * time.Millisecond) })
-			return nil, nil, false
-		})
+	// The broker answers nothing for two seconds, as soon as it is there.
+	hangs := func(w *world) {
+		time.AfterFunc(5*time.Millisecond, func() { w.kafka.Hang(0) })
+		time.AfterFunc(2*time.Second, w.kafka.Heal)
 	}
 	fault := func(key kmsg.Key, err *kerr.Error) func(*world) {
 		return func(w *world) {
@@ -29,7 +28,7 @@ func TestStarting(t *testing.T) {
 	}
 	for name, arrange := range map[string]func(*world){
 		"nothing wrong":              func(*world) {},
-		"slow metadata":              slow,
+		"a broker that hangs first":  hangs,
 		"producer ids come later":    fault(kmsg.InitProducerID, kerr.CoordinatorLoadInProgress),
 		"producer ids time out":      fault(kmsg.InitProducerID, kerr.RequestTimedOut),
 		"topic settings do not come": fault(kmsg.DescribeConfigs, kerr.RequestTimedOut),

@@ -84,6 +84,9 @@ func elsewhere(data string) config.Source {
 			case ".key":
 				return pemFiles()["key.pem"], nil
 			default:
+				if strings.Contains(data, "preset: basic") {
+					return []byte("user:password\n"), nil
+				}
 				return []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"), nil
 			}
 		},
