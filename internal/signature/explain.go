@@ -71,6 +71,10 @@ const (
 // KiB is not tried as written again by JSON libraries. The error says that the
 // scheme or a secret of the source cannot be used.
 func Explain(q Question, c Capture) (*Report, error) {
+	return explainWithin(q, c, MaxMACs, MaxHashed)
+}
+
+func explainWithin(q Question, c Capture, maxMACs, maxBytes int) (*Report, error) {
 	v, err := NewVerifier(q.Scheme, q.Secrets)
 	if err != nil {
 		return nil, err
@@ -88,7 +92,7 @@ func Explain(q Question, c Capture) (*Report, error) {
 		r.Departures = v.late(c.header, r.Failure.Skew, q.Now)
 		return r, nil
 	}
-	r.explain(q, c)
+	r.explain(q, c, maxMACs, maxBytes)
 	return r, nil
 }
 
@@ -135,7 +139,7 @@ func clock(skew, tolerance time.Duration) Departure {
 	}
 }
 
-func (r *Report) explain(q Question, c Capture) {
+func (r *Report) explain(q Question, c Capture, maxMACs, maxBytes int) {
 	g := generator{base: &q.Scheme, header: c.header, fields: c.Fields, deep: true}
 	keys := g.keys(q.Secrets)
 	for i, secret := range q.Others {
@@ -144,7 +148,7 @@ func (r *Report) explain(q Question, c Capture) {
 	}
 	h := hunt{
 		readings: g.readings(c.candidates(q.Scheme.Header)), messages: g.messages(farBodies(c.Body)), keys: keys,
-		maxSteps: deepSteps, maxMACs: MaxMACs, maxBytes: MaxHashed,
+		maxSteps: deepSteps, maxMACs: maxMACs, maxBytes: maxBytes,
 	}
 	found, whole := h.run()
 	r.MACs, r.Whole = h.macs, whole

@@ -10,3 +10,8 @@ func Reserialised(body []byte) [][]byte {
 	}
 	return forms
 }
+
+// ExplainWithin is Explain with other bounds.
+func ExplainWithin(q Question, c Capture, maxMACs, maxBytes int) (*Report, error) {
+	return explainWithin(q, c, maxMACs, maxBytes)
+}

@@ -89,18 +89,25 @@ func (h *hunt) run() (best *hit, whole bool) {
 		macs[i] = make(map[Algorithm]hash.Hash)
 	}
 	algorithms, folds := h.algorithms()
+	bySteps := make([][]*variation[message], h.maxSteps+1)
+	for i := range h.messages {
+		if n := h.messages[i].steps(); n <= h.maxSteps {
+			bySteps[n] = append(bySteps[n], &h.messages[i])
+		}
+	}
 	for steps := 0; steps <= h.maxSteps; steps++ {
 		if h.best != nil && h.best.steps() <= steps {
 			break // what is left has as many departures at least
 		}
-		for i, k := range h.keys {
-			if k.steps() == steps {
-				h.compare(Static, k.value.key, false, variation[message]{}, k)
+		for i := range h.keys {
+			k := &h.keys[i]
+			if k.steps() > steps {
+				continue
 			}
-			for _, m := range h.messages {
-				if k.steps()+m.steps() != steps {
-					continue
-				}
+			if k.steps() == steps {
+				h.compare(Static, k.value.key, false, new(variation[message]), k)
+			}
+			for _, m := range bySteps[steps-k.steps()] {
 				for _, a := range algorithms {
 					if h.macs >= h.maxMACs || h.bytes >= h.maxBytes {
 						return h.best, false
@@ -131,7 +138,7 @@ func (h *hunt) algorithms() (all []Algorithm, folds bool) {
 }
 
 // sum signs the message as a sender would have.
-func (h *hunt) sum(macs map[Algorithm]hash.Hash, a Algorithm, k variation[keyed], m variation[message]) []byte {
+func (h *hunt) sum(macs map[Algorithm]hash.Hash, a Algorithm, k *variation[keyed], m *variation[message]) []byte {
 	mac := macs[a]
 	if mac == nil {
 		mac = hmac.New(a.hash, k.value.key)
@@ -147,12 +154,13 @@ func (h *hunt) sum(macs map[Algorithm]hash.Hash, a Algorithm, k variation[keyed]
 }
 
 // compare looks for what was made among the readings, and keeps the best.
-func (h *hunt) compare(a Algorithm, made []byte, folds bool, m variation[message], k variation[keyed]) {
+func (h *hunt) compare(a Algorithm, made []byte, folds bool, m *variation[message], k *variation[keyed]) {
 	text := ""
 	if folds {
 		text = fold(base64.RawStdEncoding.EncodeToString(made))
 	}
-	for _, r := range h.readings {
+	for i := range h.readings {
+		r := &h.readings[i]
 		if r.value.algorithm != a {
 			continue
 		}
@@ -165,7 +173,7 @@ func (h *hunt) compare(a Algorithm, made []byte, folds bool, m variation[message
 			same = string(r.value.bytes) == text
 		}
 		if same {
-			h.best = &hit{r, m, k}
+			h.best = &hit{*r, *m, *k}
 		}
 	}
 }
