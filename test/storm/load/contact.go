@@ -73,7 +73,6 @@ func (c *contact) offer(ctx context.Context, p plan) bool {
 	return true
 }
 
-
 // work sends one event after the other.
 func (c *contact) work(ctx context.Context) {
 	for {

@@ -187,3 +187,11 @@ func (l *load) born(contact string, p plan) *event {
 	l.stats.Events.Add(1)
 	return e
 }
+
+// Once brings one event of a contact of its own into being and sends it once.
+func Once(ctx context.Context, o Options, contact string) journal.Answer {
+	l := &load{o: o, stats: new(Stats), slots: make(chan struct{}, 1), client: &http.Client{
+		Timeout: 15 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+	}}
+	return l.attempt(ctx, l.born(contact, plan{kind: o.Types[0]}), false)
+}
