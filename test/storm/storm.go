@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +38,8 @@ type Options struct {
 	Seed    uint64
 	Length  time.Duration // of load and faults together
 	Calm    bool          // no faults
+	Only    []string      // faults whose names hold one of these; none: all
+	Hold    time.Duration // how long each fault lasts; 0: as long as it says
 	Log     *slog.Logger
 	Load    load.Options // Secret, Journal, URLs, Seed and Types are filled in
 	Attacks float64      // a second
@@ -213,7 +217,11 @@ func (s *storm) faults(ctx context.Context) error {
 	if !pause(front) {
 		return nil
 	}
-	list := chaos.NewDeck(append(s.Kafka.Faults(), s.ownFaults()...), s.random)
+	some := s.chosen()
+	if len(some) == 0 {
+		return fmt.Errorf("no fault has a name with one of %q in it", s.Only)
+	}
+	list := chaos.NewDeck(some, s.random)
 	for !s.Calm && time.Now().Before(until) {
 		fault, length := list.Draw()
 		if err := s.fault(ctx, fault, length); err != nil {
@@ -231,6 +239,14 @@ func (s *storm) faults(ctx context.Context) error {
 	return nil
 }
 
+// chosen are the faults of this run.
+func (s *storm) chosen() []chaos.Fault {
+	all := append(s.Kafka.Faults(), s.ownFaults()...)
+	return slices.DeleteFunc(all, func(f chaos.Fault) bool {
+		return len(s.Only) > 0 && !slices.ContainsFunc(s.Only, func(part string) bool { return strings.Contains(f.Name, part) })
+	})
+}
+
 func (s *storm) fault(ctx context.Context, f chaos.Fault, length time.Duration) error {
 	s.Log.Info("fault", "what", f.Name, "for", length)
 	s.journal.Mark(time.Now(), f.Name)
@@ -240,6 +256,9 @@ func (s *storm) fault(ctx context.Context, f chaos.Fault, length time.Duration) 
 	s.facts.Faults[f.Name]++
 	if f.End == nil {
 		return nil
+	}
+	if s.Hold > 0 {
+		length = s.Hold
 	}
 	chaos.Wait(ctx, length)
 	s.journal.Mark(time.Now(), "end: "+f.Name)

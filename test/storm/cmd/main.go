@@ -31,6 +31,8 @@ func main() {
 	flag.DurationVar(&o.Length, "length", time.Minute, "of the storm")
 	flag.Uint64Var(&o.Seed, "seed", 0, "of everything that is random; 0: a new one")
 	flag.BoolVar(&o.Calm, "calm", false, "no faults")
+	flag.Func("only", "faults whose names hold this; may be given several times", func(s string) error { o.Only = append(o.Only, s); return nil })
+	flag.DurationVar(&o.Hold, "hold", 0, "how long each fault lasts; 0: as it says")
 	flag.Float64Var(&o.Load.Rate, "rate", 500, "events a second")
 	flag.IntVar(&o.Load.Contacts, "contacts", 200, "that send")
 	flag.IntVar(&o.Load.Connections, "connections", 200, "of the senders, at most")
