@@ -37,6 +37,20 @@ func (s *storm) ownFaults() []chaos.Fault {
 	return all
 }
 
+// killedMeanwhile kills the relay when it has much under way.
+func (s *storm) killedMeanwhile(f chaos.Fault) chaos.Fault {
+	end := f.End
+	f.Name = "the relay is killed while " + f.Name
+	f.End = func(ctx context.Context) error {
+		s.relay.kill()
+		if err := end(ctx); err != nil {
+			return err
+		}
+		return s.back(ctx)
+	}
+	return f
+}
+
 // back starts the relay again, and measures how long it takes until an event
 // is accepted.
 func (s *storm) back(ctx context.Context) error {

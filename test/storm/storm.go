@@ -242,6 +242,11 @@ func (s *storm) faults(ctx context.Context) error {
 // chosen are the faults of this run.
 func (s *storm) chosen() []chaos.Fault {
 	all := append(s.Kafka.Faults(), s.ownFaults()...)
+	for _, f := range all {
+		if f.Name == "the brokers hang" {
+			all = append(all, s.killedMeanwhile(f))
+		}
+	}
 	return slices.DeleteFunc(all, func(f chaos.Fault) bool {
 		return len(s.Only) > 0 && !slices.ContainsFunc(s.Only, func(part string) bool { return strings.Contains(f.Name, part) })
 	})
