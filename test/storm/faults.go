@@ -1,0 +1,105 @@
+package storm
+
+import (
+	"context"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cxrelay/cxrelay/test/storm/chaos"
+	"github.com/cxrelay/cxrelay/test/storm/load"
+)
+
+// ownFaults are those of the relay itself, its registry and its senders.
+func (s *storm) ownFaults() []chaos.Fault {
+	all := []chaos.Fault{
+		{Name: "the relay is killed", Begin: func(ctx context.Context) error { s.relay.kill(); return s.back(ctx) }},
+		{Name: "the relay is restarted", Begin: func(ctx context.Context) error { s.relay.term(&s.facts); return s.back(ctx) }},
+		//{Name: "the relay is reloaded many times", Min: time.Second, Max: 2 * time.Second, Begin: s.reloads(), End: func(context.Context) error { return nil }},
+		{Name: "the registry is cut off", Min: time.Second, Max: 4 * time.Second,
+			Begin: func(context.Context) error {
+				s.network.Set(chaos.Weather{Refuse: true})
+				s.network.Cut(true)
+				return nil
+			},
+			End: func(context.Context) error { s.network.Set(chaos.Weather{}); return nil }},
+	}
+	for _, mood := range []chaos.Mood{chaos.Throttles, chaos.Fails, chaos.Hangs, chaos.Garbage, chaos.Huge, chaos.Changed} {
+		all = append(all, chaos.Fault{
+			Name: "the registry " + string(mood), Min: time.Second, Max: 3 * time.Second,
+			Begin: func(context.Context) error { s.registry.Set(mood); return nil },
+			End:   func(context.Context) error { s.registry.Set(chaos.Well); return nil },
+		})
+	}
+	if s.Slow > 0 {
+		all = append(all, s.slowClients())
+	}
+	return all
+}
+
+// killedMeanwhile kills the relay when it has much under way.
+func (s *storm) killedMeanwhile(f chaos.Fault) chaos.Fault {
+	end := f.End
+	f.Name = "the relay is killed while " + f.Name
+	f.End = func(ctx context.Context) error {
+		s.relay.kill()
+		if err := end(ctx); err != nil {
+			return err
+		}
+		return s.back(ctx)
+	}
+	return f
+}
+
+// back starts the relay again, and measures how long it takes until an event
+// is accepted.
+func (s *storm) back(ctx context.Context) error {
+	began := time.Now()
+	s.facts.Starts++
+	if err := s.relay.start(); err != nil {
+		return err
+	}
+	for !s.relay.probe(ctx) {
+		if time.Since(began) > 30*time.Second {
+			return s.relay.untilReady(ctx, time.Second)
+		}
+		if !chaos.Wait(ctx, 5*time.Millisecond) {
+			return nil
+		}
+	}
+	took := time.Since(began)
+	s.facts.Restart = max(s.facts.Restart, took)
+	s.facts.Restarts = append(s.facts.Restarts, took)
+	return nil
+}
+
+// reloads sends SIGHUP ten times a second.
+func (s *storm) reloads() func(context.Context) error {
+	return func(ctx context.Context) error {
+		for range 15 {
+			if err := s.relay.current().Signal(syscall.SIGHUP); err != nil {
+				return err
+			}
+			chaos.Wait(ctx, 100*time.Millisecond)
+		}
+		return nil
+	}
+}
+
+func (s *storm) slowClients() chaos.Fault {
+	var stop context.CancelFunc
+	done := make(chan struct{}, 1)
+	return chaos.Fault{
+		Name: "slow clients", Min: 3 * time.Second, Max: 6 * time.Second,
+		Begin: func(ctx context.Context) error {
+			ctx, stop = context.WithCancel(ctx)
+			go func() {
+				var closed atomic.Int64
+				load.Slow(ctx, load.SlowOptions{Address: s.relay.listen, Path: path, Connections: s.Slow, Seed: s.Seed, Every: time.Second}, &closed)
+				done <- struct{}{}
+			}()
+			return nil
+		},
+		End: func(context.Context) error { stop(); <-done; return nil },
+	}
+}

@@ -1,0 +1,195 @@
+//go:build storm
+
+// Package mutants checks the storm itself, and the tests of the rooms: relays
+// with one fault each must be convicted. A mutant that survives is a hole in
+// the tests to be closed.
+package mutants
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cxrelay/cxrelay/test/mutant"
+	"github.com/cxrelay/cxrelay/test/storm"
+	"github.com/cxrelay/cxrelay/test/storm/load"
+)
+
+// suspect is a relay with a fault.
+type suspect struct {
+	name  string
+	edits []mutant.Edit
+
+	// What convicts it: the storm, by one of these words of the judge, under
+	// these faults; and a test of a room, by this name.
+	kinds  []string
+	faults []string
+	room   string
+	test   string
+}
+
+func suspects() []suspect {
+	const deliver, kafka, gateway = "internal/deliver/deliver.go", "internal/kafka/client.go", "internal/gateway/gateway.go"
+	return []suspect{
+		{
+			name: "answers when the record is in the producer's queue",
+			edits: []mutant.Edit{{File: deliver,
+				Old: "\treceipt.Partition, receipt.Seq = f.lane.partition, f.seq\n",
+				New: "\treceipt.Partition, receipt.Seq = f.lane.partition, f.seq\n\tif receipt.Seq > 0 {\n\t\treturn receipt, nil\n\t}\n"}},
+			kinds: []string{"LOST"}, faults: []string{"the relay is killed while the brokers hang"},
+			room: "./internal/deliver", test: "TestAckIsNeededForNil",
+		},
+		{
+			name:  "acks=1",
+			edits: []mutant.Edit{{File: kafka, Old: "kgo.RequiredAcks(kgo.AllISRAcks()),", New: "kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite(),"}},
+			// The in-process brokers have no replicas: there the storm cannot tell. On real Kafka "make test-real" does.
+			room: "./internal/app", test: "TestOutages",
+		},
+		{
+			name:  "idempotence off",
+			edits: []mutant.Edit{{File: kafka, Old: "kgo.RequiredAcks(kgo.AllISRAcks()),", New: "kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(),"}},
+			kinds: []string{"MULTIPLIED", "SEQUENCE"}, faults: []string{"and it was written"},
+			room: "./internal/app", test: "TestOutages",
+		},
+		{
+			name: "the context of the request in Produce",
+			edits: []mutant.Edit{
+				{File: "internal/event/record.go", Old: "type Record struct {\n", New: "type Record struct {\n\tContext context.Context\n"},
+			},
+			room: "./internal/app", test: "TestOutages",
+		},
+		{
+			name: "the value is written again",
+			edits: []mutant.Edit{
+				{File: gateway, Old: "import (\n", New: "import (\n\t\"encoding/json\"\n"},
+				{File: gateway, Old: "\trec := d.record(", New: "\tvar again any\n\t_ = json.Unmarshal(value, &again)\n\tvalue, _ = json.Marshal(again)\n\trec := d.record("},
+			},
+			kinds: []string{"CHANGED"},
+			room:  "./internal/gateway", test: "TestAccepted",
+		},
+		{
+			name: "the buffer is used again after the deadline",
+			edits: []mutant.Edit{{File: deliver,
+				Old: "\tif !f.wait(deadline) {\n",
+				New: "\tif !f.wait(deadline) {\n\t\tif again := rec.Release; again != nil {\n\t\t\trec.Release = nil\n\t\t\tagain()\n\t\t}\n"}},
+			kinds: []string{"CHANGED"}, faults: []string{"the brokers hang"},
+			room: "./internal/app", test: "TestOutages",
+		},
+		{
+			name: "the partition by the count of the moment",
+			edits: []mutant.Edit{
+				{File: "internal/deliver/topic.go", Old: "\tif len(lanes) > 0 {\n\t\treturn lanes\n\t}\n\tn := t.pin\n", New: "\tif len(lanes) >= int(actual) {\n\t\treturn lanes\n\t}\n\tn := int32(0)\n"},
+			},
+			kinds: []string{"MOVED"}, faults: []string{"a topic grows", "the relay is restarted"},
+			room: "./internal/deliver", test: "TestPins",
+		},
+		{
+			name:  "the signature is compared by its front",
+			edits: []mutant.Edit{{File: "internal/signature/verify.go", Old: "subtle.ConstantTimeCompare(want, s.candidate[c][:v.size])", New: "subtle.ConstantTimeCompare(want[:4], s.candidate[c][:4])"}},
+			kinds: []string{"ADMITTED"},
+			room:  "./internal/signature", test: "Test",
+		},
+	}
+}
+
+// TestStormConvicts: the judge finds each mutant that it can find, by the
+// word that belongs to it, and finds nothing in the relay as it is.
+func TestStormConvicts(t *testing.T) {
+	root, err := mutant.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker := filepath.Join(t.TempDir(), "broker")
+	if err := mutant.Build(t.Context(), root, t.TempDir(), "./test/storm/broker", broker); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range append(suspects(), suspect{name: "none", faults: []string{"the relay is killed while the brokers hang", "a topic grows", "and it was written"}}) {
+		if len(s.kinds) == 0 && len(s.edits) > 0 {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			binary := filepath.Join(t.TempDir(), "cxrelay")
+			if err := mutant.Build(t.Context(), root, t.TempDir(), "./cmd/cxrelay", binary, s.edits...); err != nil {
+				t.Fatal(err)
+			}
+			report := blow(t, binary, broker, s.faults)
+			if len(s.edits) == 0 {
+				if !report.Good() {
+					t.Errorf("the relay as it is:\n%s", report)
+				}
+				return
+			}
+			for _, kind := range s.kinds {
+				if report.Verdict.Faults[kind] > 0 {
+					t.Logf("convicted: %v", report.Verdict.Faults)
+					return
+				}
+			}
+			t.Errorf("the judge found none of %q:\n%s", s.kinds, report)
+		})
+	}
+}
+
+// blow is a short storm.
+func blow(t *testing.T, relay, broker string, faults []string) *storm.Report {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "kafka"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	kafka, err := storm.StartFake(ctx, broker, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kafka.Close()
+	report, err := storm.Run(ctx, storm.Options{
+		Relay: relay, Dir: dir, Kafka: kafka, Seed: 1, Length: 18 * time.Second, Calm: len(faults) == 0, Only: faults, Hold: 2500 * time.Millisecond,
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Attacks: 20,
+		Load:   load.Options{Rate: 400, Contacts: 100, Connections: 200, Drain: 10 * time.Second, Habits: load.Habits{Waits: 0.5}},
+		Limits: storm.Limits{Accepted: 500, Alive: 20 * time.Second},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// TestRoomsConvict: a test of a room finds each mutant, too, in seconds and
+// with the place.
+func TestRoomsConvict(t *testing.T) {
+	root, err := mutant.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+	for _, s := range suspects() {
+		t.Run(s.name, func(t *testing.T) {
+			overlay, err := mutant.Overlay(root, t.TempDir(), s.edits...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-timeout", "3m", s.room) //nolint:gosec // our own arguments
+			cmd.Dir = root
+			out, err := cmd.CombinedOutput()
+			if err == nil {
+				t.Fatalf("%s passes", s.room)
+			}
+			var names []string
+			for _, m := range failed.FindAllStringSubmatch(string(out), -1) {
+				names = append(names, m[1])
+			}
+			if !strings.Contains(strings.Join(names, " "), s.test) {
+				t.Errorf("%s failed by %q, want %s\n%s", s.room, names, s.test, out)
+			}
+			t.Logf("convicted by %q", names)
+		})
+	}
+}
