@@ -132,7 +132,7 @@ func (f *Fake) tell(format string, args ...any) func(context.Context) error {
 		if err != nil {
 			return err
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := new(http.Client).Do(req)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,8 @@ package storm
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -15,7 +17,7 @@ func (s *storm) ownFaults() []chaos.Fault {
 	all := []chaos.Fault{
 		{Name: "the relay is killed", Begin: func(ctx context.Context) error { s.relay.kill(); return s.back(ctx) }},
 		{Name: "the relay is restarted", Begin: func(ctx context.Context) error { s.relay.term(&s.facts); return s.back(ctx) }},
-		//{Name: "the relay is reloaded many times", Min: time.Second, Max: 2 * time.Second, Begin: s.reloads(), End: func(context.Context) error { return nil }},
+		{Name: "the relay is reloaded many times", Begin: s.reloads()},
 		{Name: "the registry is cut off", Min: time.Second, Max: 4 * time.Second,
 			Begin: func(context.Context) error {
 				s.network.Set(chaos.Weather{Refuse: true})
@@ -73,16 +75,25 @@ func (s *storm) back(ctx context.Context) error {
 	return nil
 }
 
-// reloads sends SIGHUP ten times a second.
+// reloads writes another configuration fifteen times and asks for it each
+// time: another secret beside the one in use, another limit, and every third
+// time a file that must be refused.
 func (s *storm) reloads() func(context.Context) error {
 	return func(ctx context.Context) error {
-		for range 15 {
+		for n := range 15 {
+			text := s.relay.config(fmt.Sprintf("another secret %d", n), fmt.Sprintf("limits: {oldest_unacked: %ds}", 10+n%2))
+			if n%3 == 2 {
+				text += "unknown: key\n"
+			}
+			if err := os.WriteFile(s.path(configFile), []byte(text), 0o600); err != nil {
+				return err
+			}
 			if err := s.relay.current().Signal(syscall.SIGHUP); err != nil {
 				return err
 			}
 			chaos.Wait(ctx, 100*time.Millisecond)
 		}
-		return nil
+		return os.WriteFile(s.path(configFile), []byte(s.relay.config("", "")), 0o600)
 	}
 }
 

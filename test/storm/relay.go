@@ -30,6 +30,8 @@ type relay struct {
 	admin  string // http://host:port
 	log    string // file, of all its processes
 
+	registry string // URL
+
 	mu      sync.Mutex
 	process *process.Process
 	probes  int
@@ -42,29 +44,42 @@ func newRelay(s *storm, registry string) (*relay, error) {
 	}
 	r := &relay{storm: s, listen: process.Local(ports[0]), admin: "http://" + process.Local(ports[1]), log: s.path("relay.log")}
 	r.url = "http://" + r.listen + path
+	r.registry = registry
+	return r, errors.Join(os.WriteFile(s.path("secret"), []byte(secret), 0o600), os.WriteFile(s.path(configFile), []byte(r.config("", "")), 0o600))
+}
+
+const configFile = "cxrelay.yaml"
+
+// config is the relay's configuration. A second secret may be given, and more
+// keys of the top level.
+func (r *relay) config(second, more string) string {
 	pins := ""
 	for _, t := range Topics() {
 		pins += fmt.Sprintf("    %s: %d\n", t, Partitions)
 	}
-	config := fmt.Sprintf(`instance: storm
+	secrets := fmt.Sprintf("{id: storm, file: %q}", r.storm.path("secret"))
+	if second != "" {
+		secrets += fmt.Sprintf(", {id: second, value: %q}", second)
+	}
+	return fmt.Sprintf(`instance: storm
 listen: {address: %q}
 admin: {address: %q}
 sources:
   - name: cxone
-    signature: {preset: cxone, secrets: [{id: storm, file: %q}]}
+    signature: {preset: cxone, secrets: [%s]}
     deadline: %s
 schema: {registry: {urls: [%q]}}
 kafka:
   brokers: [%s]
   partitions:
-%s`, r.listen, strings.TrimPrefix(r.admin, "http://"), s.path("secret"), deadline, registry, strings.Join(s.Kafka.Brokers(), ", "), pins)
-	return r, errors.Join(os.WriteFile(s.path("secret"), []byte(secret), 0o600), os.WriteFile(s.path("cxrelay.yaml"), []byte(config), 0o600))
+%s%s
+`, r.listen, strings.TrimPrefix(r.admin, "http://"), secrets, deadline, r.registry, strings.Join(r.storm.Kafka.Brokers(), ", "), pins, more)
 }
 
 func (r *relay) start() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	cmd := exec.CommandContext(context.Background(), r.storm.Relay, "serve", "--config", r.storm.path("cxrelay.yaml"), "--log-format", "json") //nolint:gosec // what the caller wants tested
+	cmd := exec.CommandContext(context.Background(), r.storm.Relay, "serve", "--config", r.storm.path(configFile), "--log-format", "json") //nolint:gosec // what the caller wants tested
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, r.storm.Env...)
 	p, err := process.Start(cmd, r.log)
 	r.process = p
@@ -110,7 +125,7 @@ func (r *relay) get(ctx context.Context, path string) (status int, body []byte, 
 	if err != nil {
 		return 0, nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := new(http.Client).Do(req)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -39,6 +39,7 @@ type Options struct {
 	Length  time.Duration // of load and faults together
 	Calm    bool          // no faults
 	Only    []string      // faults whose names hold one of these; none: all
+	Often   []string      // names of faults that are dealt once more for each time they stand here
 	Hold    time.Duration // how long each fault lasts; 0: as long as it says
 	Log     *slog.Logger
 	Load    load.Options // Secret, Journal, URLs, Seed and Types are filled in
@@ -245,6 +246,11 @@ func (s *storm) chosen() []chaos.Fault {
 	for _, f := range all {
 		if f.Name == "the brokers hang" {
 			all = append(all, s.killedMeanwhile(f))
+		}
+	}
+	for _, name := range s.Often {
+		if i := slices.IndexFunc(all, func(f chaos.Fault) bool { return f.Name == name }); i >= 0 {
+			all = append(all, all[i])
 		}
 	}
 	return slices.DeleteFunc(all, func(f chaos.Fault) bool {

@@ -32,6 +32,7 @@ func main() {
 	flag.Uint64Var(&o.Seed, "seed", 0, "of everything that is random; 0: a new one")
 	flag.BoolVar(&o.Calm, "calm", false, "no faults")
 	flag.Func("only", "faults whose names hold this; may be given several times", func(s string) error { o.Only = append(o.Only, s); return nil })
+	flag.Func("often", "name of a fault that is dealt once more; may be given several times", func(s string) error { o.Often = append(o.Often, s); return nil })
 	flag.DurationVar(&o.Hold, "hold", 0, "how long each fault lasts; 0: as it says")
 	flag.Float64Var(&o.Load.Rate, "rate", 500, "events a second")
 	flag.IntVar(&o.Load.Contacts, "contacts", 200, "that send")
@@ -46,9 +47,7 @@ func main() {
 		o.Env = strings.Split(*env, ",")
 	}
 	o.Limits.RSS = *rss << 20
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	good, err := run(ctx, o, broker)
+	good, err := run(o, broker)
 	switch {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "storm:", err)
@@ -58,7 +57,9 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, o storm.Options, broker string) (good bool, err error) {
+func run(o storm.Options, broker string) (good bool, err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	if o.Seed == 0 {
 		o.Seed = rand.Uint64() >> 32
 	}

@@ -221,7 +221,7 @@ func Storm(ctx context.Context, o AttackOptions) error {
 
 // exchange sends raw bytes over a connection of their own.
 func exchange(address string, request []byte, ends bool) journal.Answer {
-	conn, err := net.DialTimeout("tcp", address, 2*time.Second)
+	conn, err := (&net.Dialer{Timeout: 2 * time.Second}).Dial("tcp", address)
 	if err != nil {
 		return journal.Answer{}
 	}
