@@ -28,7 +28,7 @@ import (
 const (
 	metadataMinAge  = 250 * time.Millisecond // the default of 5 s turns a leader move into a 5 s stall
 	dialTimeout     = 3 * time.Second
-	requestOverhead = 2 * time.Second // a half-open connection is noticed after this plus the broker's share
+	requestOverhead = 2 * time.Second // beside the broker's share; what hangs altogether the vigil notices before
 	produceTimeout  = 3 * time.Second // the broker's own wait for in-sync replicas
 	connIdle        = 8 * time.Minute // below the brokers' 10 minutes; the default of 30 s redials after every quiet spell
 	unknownRetries  = 4
@@ -55,7 +55,7 @@ type Options struct {
 // Client produces records and watches topics. Safe for concurrent use.
 type Client struct {
 	opts    Options
-	dial    DialFunc
+	vigil   *vigil
 	sasl    sasl.Mechanism // nil: none
 	edge    *edge
 	cluster *kgo.Client        // for questions; it produces nothing
@@ -87,10 +87,11 @@ func New(o Options) (*Client, error) {
 		topics:  make(map[string]Topic, len(o.Topics)),
 		denied:  make(map[string]denial),
 	}
-	var err error
-	if c.dial, err = o.Security.dialer(o.Dial); err != nil {
+	dial, err := o.Security.dialer(o.Dial)
+	if err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
+	c.vigil = newVigil(dial, o.ClientID)
 	if c.sasl, err = o.Security.SASL.mechanism(c.edge.token); err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
 	}
@@ -121,7 +122,7 @@ func (c *Client) common() []kgo.Opt {
 		kgo.MetadataMinAge(metadataMinAge),
 		kgo.MetadataMaxAge(time.Minute),
 		kgo.AlwaysRetryEOF(),
-		kgo.Dialer(c.edge.guard(c.dial)),
+		kgo.Dialer(c.edge.guard(c.vigil.connect)),
 		kgo.WithHooks(c.edge),
 		kgo.RequestTimeoutOverhead(requestOverhead),
 		kgo.ConnIdleTimeout(connIdle),
@@ -266,6 +267,7 @@ func (c *Client) Flush(ctx context.Context) error {
 // Close fails what is still buffered and closes all connections. Run must
 // have ended.
 func (c *Client) Close() {
+	c.vigil.stop()
 	for _, p := range c.producers() {
 		p.Close()
 	}

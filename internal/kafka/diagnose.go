@@ -227,6 +227,8 @@ func ofNetwork(err error) (diagnosis, bool) {
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
+	case errors.Is(err, errHangs):
+		return diagnosis{"the broker answers nothing", "look at its process and its host (stopped, out of memory, a disk that hangs), and at firewalls on the way", 0}, true
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return diagnosis{"the broker's host name is not known", "check kafka.brokers, the brokers' advertised.listeners, and DNS", 0}, true
 	case errors.Is(err, syscall.ECONNREFUSED):
