@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,23 +20,44 @@ func (c *Cluster) Topic(name string, partitions int32) {
 	c.Topics(partitions, name)
 }
 
-// Topics makes several topics anew; see Topic.
+// Topics makes several topics anew; see Topic. A broker that lags may know the
+// old ones for a while, and then none: every broker must know the new ones.
 func (c *Cluster) Topics(partitions int32, names ...string) {
 	c.t.Helper()
+	ids := map[string][16]byte{}
 	for _, name := range names {
 		if _, err := c.admin.DeleteTopic(c.t.Context(), name); err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
 			c.t.Fatalf("delete topic %s: %v", name, err)
 		}
 		var last error
 		Until(c.t, "topic "+name+" is made", 30*time.Second, func() bool {
-			_, last = c.admin.CreateTopic(c.t.Context(), partitions, int16(min(len(c.nodes), 3)), nil, name) //nolint:gosec // at most 3
-			return last == nil || !errors.Is(last, kerr.TopicAlreadyExists)                                  // the old one may still be there for a moment
+			var made kadm.CreateTopicResponse
+			made, last = c.admin.CreateTopic(c.t.Context(), partitions, int16(min(len(c.nodes), 3)), nil, name) //nolint:gosec // at most 3
+			ids[name] = made.ID
+			return last == nil || !errors.Is(last, kerr.TopicAlreadyExists) // the old one may still be there for a moment
 		})
 		if last != nil {
 			c.t.Fatalf("create topic %s: %v", name, last)
 		}
 	}
+	Until(c.t, fmt.Sprintf("every broker knows the new %v", names), 30*time.Second, func() bool {
+		return !slices.ContainsFunc(c.nodes, func(n *node) bool { return n.process.alive() && !n.paused && !c.knows(n, ids) })
+	})
 	c.InSync(names...)
+}
+
+// knows tells whether a broker knows topics by these ids.
+func (c *Cluster) knows(n *node, ids map[string][16]byte) bool {
+	seen, err := c.ask(c.t.Context(), n.id, slices.Collect(maps.Keys(ids)))
+	if err != nil {
+		return false
+	}
+	for _, topic := range seen.Topics {
+		if topic.Topic == nil || topic.TopicID != ids[*topic.Topic] {
+			return false
+		}
+	}
+	return true
 }
 
 // Grow gives topics more partitions, and returns when those are there.
@@ -194,4 +216,59 @@ func (c *Cluster) prefer(topics []string, order func(kadm.PartitionDetail) []int
 	if _, err := c.admin.ElectLeaders(c.t.Context(), kadm.ElectPreferredReplica, details.TopicsSet()); err != nil {
 		c.t.Fatalf("elect leaders: %v", err)
 	}
+}
+
+// Controller returns the broker that is the active controller.
+func (c *Cluster) Controller() int {
+	c.t.Helper()
+	id := 0
+	Until(c.t, "there is a controller", 30*time.Second, func() bool {
+		ctx, cancel := context.WithTimeout(c.t.Context(), 3*time.Second)
+		defer cancel()
+		req := kmsg.NewPtrDescribeQuorumRequest()
+		topic, partition := kmsg.NewDescribeQuorumRequestTopic(), kmsg.NewDescribeQuorumRequestTopicPartition()
+		topic.Topic, topic.Partitions = "__cluster_metadata", append(topic.Partitions, partition)
+		req.Topics = append(req.Topics, topic)
+		resp, err := req.RequestWith(ctx, c.client)
+		if err != nil || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+			return false
+		}
+		id = int(resp.Topics[0].Partitions[0].LeaderID)
+		return id > 0
+	})
+	return id
+}
+
+// Leads tells whether a broker leads any partition of the topics, in the eyes
+// of another one that runs.
+func (c *Cluster) Leads(id int, topics ...string) bool {
+	c.t.Helper()
+	for _, n := range c.nodes {
+		if n.id == id || !n.process.alive() || n.paused {
+			continue
+		}
+		seen, err := c.ask(c.t.Context(), n.id, topics)
+		if err != nil {
+			return true // not known: as before
+		}
+		for _, topic := range seen.Topics {
+			for _, p := range topic.Partitions {
+				if int(p.Leader) == id || p.Leader < 0 {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return true
+}
+
+// Live returns the addresses of the brokers that run.
+func (c *Cluster) Live() (all []string) {
+	for _, n := range c.nodes {
+		if n.process.alive() && !n.paused {
+			all = append(all, local(n.port))
+		}
+	}
+	return all
 }
