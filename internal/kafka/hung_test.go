@@ -17,6 +17,7 @@ import (
 // has not authenticated, through TLS; so one that only takes its time is
 // waited for, one that hangs is let go, named, and taken back.
 func TestHungBehindTLSAndSASL(t *testing.T) {
+	const slow = 2900 * time.Millisecond
 	for name, c := range map[string]struct{ encrypted, authenticated bool }{
 		"plaintext": {false, false}, "TLS": {true, false}, "SASL": {false, true}, "TLS and SASL": {true, true},
 	} {
@@ -40,12 +41,16 @@ func TestHungBehindTLSAndSASL(t *testing.T) {
 				until(t, "ack", time.Second, func() bool { return r.settled() == 1 })
 
 				r.cluster.Cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-					r.cluster.Cluster.SleepControl(func() { time.Sleep(2900 * time.Millisecond) })
+					r.cluster.Cluster.SleepControl(func() { time.Sleep(slow) })
 					return nil, nil, false
 				})
 				before, _ := r.cluster.Produced()
+				began := time.Now()
 				r.send("a", 0, 1)
 				until(t, "the slow ack", 3*time.Second, func() bool { return r.settled() == 2 })
+				if took := time.Since(began); took < slow {
+					t.Errorf("acknowledged after %s: not by the broker that takes %s", took, slow)
+				}
 				if after, _ := r.cluster.Produced(); after != before+1 {
 					t.Errorf("%d requests for one record", after-before)
 				}
