@@ -123,7 +123,8 @@ func TestFailedRecords(t *testing.T) {
 				defer w.end()
 				w.untilReady()
 				w.send(event("QUEUE_TRANSFER", "c2", 0))
-				w.kafka.Cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed})
+				// A request that hung is answered to nobody and sent again.
+				denied := w.kafka.Cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 				want := "topic_unavailable"
 				if late {
 					w.hangAll()
@@ -134,6 +135,7 @@ func TestFailedRecords(t *testing.T) {
 				}
 				w.kafka.Heal()
 				w.until("nothing pending", 10*time.Second, func() bool { return w.app.Books().Pending == 0 })
+				denied.Remove()
 				s := w.scrape()
 				w.balances(s)
 				if s.sum("cxrelay_records_failed_total") != 1 || s.sum("cxone_kafka_delivery_errors_total") != 1 || s.sum("cxrelay_late_acks_total") != 0 {

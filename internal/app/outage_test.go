@@ -143,6 +143,51 @@ func TestOneHungBroker(t *testing.T) {
 	})
 }
 
+// TestHungBrokerLosesItsPartitions: Kafka gives the partitions of a broker
+// that hangs to others, and so does the relay, without waiting for it.
+func TestHungBrokerLosesItsPartitions(t *testing.T) {
+	for name, moved := range map[string]time.Duration{"after the relay has let go": 5 * time.Second, "before": 500 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, worldOptions{})
+				defer w.end()
+				w.untilReady()
+				wait := w.load(30, 200*time.Millisecond, time.Now().Add(20*time.Second))
+				time.Sleep(time.Second)
+				hung := w.kafka.Cluster.LeaderFor(seedTopics[0], 0)
+				w.kafka.Hang(hung)
+				began := time.Now()
+				time.Sleep(moved)
+				for _, topic := range seedTopics {
+					for p := range int32(8) {
+						if w.kafka.Cluster.LeaderFor(topic, p) != hung {
+							continue
+						}
+						if err := w.kafka.Cluster.MoveTopicPartition(topic, p, (hung+1)%3); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				// The relay lets go 2 s after the hang, and asks for leaders
+				// every 250 ms.
+				time.Sleep(max(moved, 2*time.Second) + time.Second - time.Since(began))
+				for i := range 100 {
+					if s := event("QUEUE_TRANSFER", fmt.Sprintf("after-%d", i), 0); w.send(s) != "accepted" {
+						t.Errorf("%s: %v", s.id, s.reasons)
+					}
+				}
+				time.Sleep(10 * time.Second)
+				w.kafka.Heal()
+				wait()
+				w.until("nothing pending", time.Second, func() bool { return w.app.Books().Pending == 0 })
+				if v := w.judge(); v.accepted < 500 {
+					t.Errorf("%+v", v)
+				}
+			})
+		})
+	}
+}
+
 // TestMissingTopic: only its route is refused, and it works once created.
 func TestMissingTopic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

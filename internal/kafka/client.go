@@ -27,7 +27,7 @@ import (
 const (
 	metadataMinAge  = 250 * time.Millisecond // the default of 5 s turns a leader move into a 5 s stall
 	dialTimeout     = 3 * time.Second
-	requestOverhead = 2 * time.Second // a half-open connection is noticed after this plus the broker's share
+	requestOverhead = 2 * time.Second // beside the broker's share; what hangs altogether the vigil notices before
 	produceTimeout  = 3 * time.Second // the broker's own wait for in-sync replicas
 	connIdle        = 8 * time.Minute // below the brokers' 10 minutes; the default of 30 s redials after every quiet spell
 	unknownRetries  = 4
@@ -55,6 +55,7 @@ type Options struct {
 type Client struct {
 	opts    Options
 	access  atomic.Pointer[access]
+	vigil   *vigil
 	edge    *edge
 	cluster *kgo.Client                        // for questions; it produces nothing
 	outlets atomic.Pointer[map[string]*outlet] // by topic; replaced as a whole, outlets are only ever added
@@ -96,6 +97,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c.access.Store(now)
+	c.vigil = newVigil(c.dial, o.ClientID)
 	cluster, err := kgo.NewClient(c.common()...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
@@ -116,7 +118,7 @@ func (c *Client) common() []kgo.Opt {
 		kgo.MetadataMinAge(metadataMinAge),
 		kgo.MetadataMaxAge(time.Minute),
 		kgo.AlwaysRetryEOF(),
-		kgo.Dialer(c.edge.guard(c.dial)),
+		kgo.Dialer(c.edge.guard(c.vigil.connect)),
 		kgo.WithHooks(c.edge),
 		kgo.RequestTimeoutOverhead(requestOverhead),
 		kgo.ConnIdleTimeout(connIdle),
@@ -262,6 +264,7 @@ func (c *Client) Flush(ctx context.Context) error {
 // Close fails what is still buffered and closes all connections. Run must
 // have ended.
 func (c *Client) Close() {
+	c.vigil.stop()
 	for _, p := range c.producers() {
 		p.Close()
 	}

@@ -229,6 +229,8 @@ func ofNetwork(err error) diagnosis {
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
+	case errors.Is(err, errHangs):
+		return diagnosis{what: "the broker answers nothing", remedy: "look at its process and its host (stopped, out of memory, a disk that hangs), and at firewalls on the way"}
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return diagnosis{what: "the broker's host name is not known", remedy: "check kafka.brokers, the brokers' advertised.listeners, and DNS"}
 	case errors.Is(err, syscall.ECONNREFUSED):

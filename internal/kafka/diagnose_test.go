@@ -91,6 +91,7 @@ func TestDiagnose(t *testing.T) {
 		{dial(&net.DNSError{IsNotFound: true}), "host name is not known", "DNS"},
 		{dial(os.ErrDeadlineExceeded), "does not answer in time", "firewall"},
 		{context.DeadlineExceeded, "does not answer in time", "firewall"},
+		{dial(fmt.Errorf("%w: i/o timeout", errHangs)), "answers nothing", "firewall"},
 		{os.NewSyscallError("read", syscall.ECONNRESET), "closes the connection", "broker's log"},
 	} {
 		for _, err := range []error{c.err, fmt.Errorf("one: %w", fmt.Errorf("two: %w", c.err))} {

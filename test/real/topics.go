@@ -249,3 +249,57 @@ func (c *Cluster) prefer(topics []string, order func(kadm.PartitionDetail) []int
 		c.t.Fatalf("elect leaders: %v", err)
 	}
 }
+// Controller returns the broker that is the active controller.
+func (c *Cluster) Controller() int {
+	c.t.Helper()
+	id := 0
+	Until(c.t, "there is a controller", 30*time.Second, func() bool {
+		ctx, cancel := context.WithTimeout(c.t.Context(), 3*time.Second)
+		defer cancel()
+		req := kmsg.NewPtrDescribeQuorumRequest()
+		topic, partition := kmsg.NewDescribeQuorumRequestTopic(), kmsg.NewDescribeQuorumRequestTopicPartition()
+		topic.Topic, topic.Partitions = "__cluster_metadata", append(topic.Partitions, partition)
+		req.Topics = append(req.Topics, topic)
+		resp, err := req.RequestWith(ctx, c.client)
+		if err != nil || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+			return false
+		}
+		id = int(resp.Topics[0].Partitions[0].LeaderID)
+		return id > 0
+	})
+	return id
+}
+
+// Leads tells whether a broker leads any partition of the topics, in the eyes
+// of another one that runs.
+func (c *Cluster) Leads(id int, topics ...string) bool {
+	c.t.Helper()
+	for _, n := range c.nodes {
+		if n.id == id || !n.process.alive() || n.paused {
+			continue
+		}
+		seen, err := c.ask(c.t.Context(), n.id, topics)
+		if err != nil {
+			return true // not known: as before
+		}
+		for _, topic := range seen.Topics {
+			for _, p := range topic.Partitions {
+				if int(p.Leader) == id || p.Leader < 0 {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return true
+}
+
+// Live returns the addresses of the brokers that run.
+func (c *Cluster) Live() (all []string) {
+	for _, n := range c.nodes {
+		if n.process.alive() && !n.paused {
+			all = append(all, local(n.port))
+		}
+	}
+	return all
+}

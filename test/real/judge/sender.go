@@ -146,6 +146,7 @@ type Crowd struct {
 	Events   int           // of each contact
 	Senders  int           // of each contact that does not wait
 	Over     time.Duration // the n-th event is due at n/Events of it
+	Until    time.Time     // no event is begun after it; zero: all are sent
 }
 
 // Crowd starts sending, and returns a function that waits until every event
@@ -164,7 +165,8 @@ func (s *Sender) Crowd(ctx context.Context, c Crowd) (wait func()) {
 		for range senders {
 			all.Go(func() {
 				for n := int(next.Add(1)) - 1; n < c.Events && ctx.Err() == nil; n = int(next.Add(1)) - 1 {
-					if due := began.Add(time.Duration(n)*pace + phase); !pauseUntil(ctx, due) {
+					due := began.Add(time.Duration(n)*pace + phase)
+					if !pauseUntil(ctx, due) || !c.Until.IsZero() && time.Now().After(c.Until) {
 						return
 					}
 					s.Insist(ctx, NewEvent(Types()[(i+n)%len(Types())], contact, n))

@@ -111,6 +111,27 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
+// TestCrowdEnds: nothing is begun after the end, and what was begun is
+// accepted.
+func TestCrowdEnds(t *testing.T) {
+	r := &receiver{}
+	server := httptest.NewServer(r)
+	defer server.Close()
+	var j judge.Journal
+	s := judge.NewSender(server.URL, "secret", &j)
+	defer s.Close()
+	end := time.Now().Add(100 * time.Millisecond)
+	s.Crowd(t.Context(), judge.Crowd{Contacts: 2, Events: 1000, Senders: 1, Over: 10 * time.Second, Until: end})()
+	if n := len(j.Events()); n == 0 || n > 30 {
+		t.Errorf("%d events of 200 a second in 100 ms", n)
+	}
+	for _, e := range j.Events() {
+		if _, ok := e.Accepted(); !ok || e.Sent.After(end.Add(time.Second)) {
+			t.Errorf("%s: accepted %t, sent %s after the end", e.ID, ok, e.Sent.Sub(end))
+		}
+	}
+}
+
 // TestWatch: a machine whose time is virtual is never late.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
