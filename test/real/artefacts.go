@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cxrelay/cxrelay/test/process"
 )
 
 // Variables of the environment: where the artefacts are, and how to run.
@@ -67,7 +69,7 @@ func registryJar(t testing.TB) string {
 			return fmt.Errorf("want one archive, got %v: %w", archives, err)
 		}
 		tar := exec.CommandContext(ctx, "tar", "-xzf", archives[0], "-C", dir)
-		return run(ctx, tar, filepath.Join(dir, "tar.log"))
+		return process.Run(ctx, tar, filepath.Join(dir, "tar.log"))
 	})
 }
 
@@ -112,7 +114,7 @@ func fetchInto(ctx context.Context, dir string, fetch func(ctx context.Context, 
 func maven(ctx context.Context, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "mvn", append([]string{"-q", "-B"}, args...)...)
 	cmd.Dir = dir // a pom.xml of some other folder must not matter
-	return run(ctx, cmd, filepath.Join(dir, "maven.log"))
+	return process.Run(ctx, cmd, filepath.Join(dir, "maven.log"))
 }
 
 // verify compares every pinned file with its sum.

@@ -16,6 +16,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/cxrelay/cxrelay/test/process"
 )
 
 // Line is a release of Apache Kafka that the tests run.
@@ -83,7 +85,7 @@ type node struct {
 	id         int
 	port       int
 	properties string // file
-	process    *child
+	process    *process.Process
 	paused     bool
 }
 
@@ -111,7 +113,7 @@ func Start(t testing.TB, options ...Option) *Cluster {
 // startCluster returns when every broker is known to the others.
 func startCluster(ctx context.Context, libs, dir string, s settings) (*cluster, error) {
 	c := &cluster{settings: s, libs: libs, dir: dir}
-	ports, err := freePorts(ctx, 2*s.brokers)
+	ports, err := process.FreePorts(ctx, 2*s.brokers)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +165,7 @@ func (c *cluster) prepare(ctx context.Context, id string, controllers []int) err
 		}
 		all.Go(func() {
 			format := c.java(ctx, "kafka.tools.StorageTool", append([]string{"format", "-t", id, "-c", n.properties}, c.secured.users()...)...)
-			failed[i] = run(ctx, format, filepath.Join(c.dir, fmt.Sprintf("format-%d.log", n.id)))
+			failed[i] = process.Run(ctx, format, filepath.Join(c.dir, fmt.Sprintf("format-%d.log", n.id)))
 		})
 	}
 	all.Wait()
@@ -180,7 +182,7 @@ func (c *cluster) prepare(ctx context.Context, id string, controllers []int) err
 func (c *cluster) properties(n *node, controllers []int) string {
 	voters := make([]string, len(controllers))
 	for i, port := range controllers {
-		voters[i] = fmt.Sprintf("%d@%s", i+1, local(port))
+		voters[i] = fmt.Sprintf("%d@%s", i+1, process.Local(port))
 	}
 	listeners, speak := c.secured.listeners()
 	replicas, insync := min(c.settings.brokers, 3), 1+c.settings.brokers/3
@@ -188,8 +190,8 @@ func (c *cluster) properties(n *node, controllers []int) string {
 		"process.roles=broker,controller",
 		fmt.Sprintf("node.id=%d", n.id),
 		"controller.quorum.voters=" + strings.Join(voters, ","),
-		fmt.Sprintf("listeners=PLAINTEXT://%s,CONTROLLER://%s", local(n.port), local(controllers[n.id-1])) + listeners,
-		"advertised.listeners=PLAINTEXT://" + local(n.port) + listeners,
+		fmt.Sprintf("listeners=PLAINTEXT://%s,CONTROLLER://%s", process.Local(n.port), process.Local(controllers[n.id-1])) + listeners,
+		"advertised.listeners=PLAINTEXT://" + process.Local(n.port) + listeners,
 		"controller.listener.names=CONTROLLER",
 		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT" + speak,
 		"inter.broker.listener.name=PLAINTEXT",
@@ -226,7 +228,7 @@ func (c *cluster) java(ctx context.Context, class string, args ...string) *exec.
 // launch starts a broker's process. It outlives the context of the test that
 // asked for it, if the cluster is shared.
 func (c *cluster) launch(n *node) error {
-	p, err := startChild(c.java(context.Background(), "kafka.Kafka", n.properties), filepath.Join(c.dir, fmt.Sprintf("broker-%d.log", n.id)))
+	p, err := process.Start(c.java(context.Background(), "kafka.Kafka", n.properties), filepath.Join(c.dir, fmt.Sprintf("broker-%d.log", n.id)))
 	if err != nil {
 		return err
 	}
@@ -240,7 +242,7 @@ func (c *cluster) launch(n *node) error {
 func (c *cluster) ready(ctx context.Context) error {
 	err := until(ctx, "all brokers of "+c.settings.String()+" are members", time.Minute, func() bool {
 		for _, n := range c.nodes {
-			if !n.process.alive() {
+			if !n.process.Alive() {
 				return true // said below
 			}
 			if seen, err := c.ask(ctx, n.id, nil); err != nil || len(seen.Brokers) != len(c.nodes) {
@@ -250,12 +252,12 @@ func (c *cluster) ready(ctx context.Context) error {
 		return true
 	})
 	for _, n := range c.nodes {
-		if !n.process.alive() {
-			return fmt.Errorf("broker %d has ended: %s", n.id, lastWords(n.process.log))
+		if !n.process.Alive() {
+			return fmt.Errorf("broker %d has ended: %s", n.id, process.LastWords(n.process.Log))
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%w; %s", err, lastWords(c.nodes[0].process.log))
+		return fmt.Errorf("%w; %s", err, process.LastWords(c.nodes[0].process.Log))
 	}
 	return nil
 }
@@ -266,14 +268,14 @@ func (c *cluster) stop() {
 		c.client.Close()
 	}
 	for _, n := range c.nodes {
-		n.process.kill()
+		n.process.Kill()
 	}
 }
 
 func (c *cluster) addresses() []string {
 	all := make([]string, len(c.nodes))
 	for i, n := range c.nodes {
-		all[i] = local(n.port)
+		all[i] = process.Local(n.port)
 	}
 	return all
 }
@@ -293,10 +295,10 @@ func (c *Cluster) node(id int) *node {
 func (c *Cluster) Kill(id int) {
 	c.t.Helper()
 	n := c.node(id)
-	if !n.process.alive() {
+	if !n.process.Alive() {
 		c.t.Fatalf("broker %d is dead already", id)
 	}
-	n.process.kill()
+	n.process.Kill()
 }
 
 // Restart starts a broker that was killed, with its data, and returns when it
@@ -304,7 +306,7 @@ func (c *Cluster) Kill(id int) {
 func (c *Cluster) Restart(id int) {
 	c.t.Helper()
 	n := c.node(id)
-	if n.process.alive() {
+	if n.process.Alive() {
 		c.t.Fatalf("broker %d lives", id)
 	}
 	if err := c.launch(n); err != nil {
@@ -312,10 +314,10 @@ func (c *Cluster) Restart(id int) {
 	}
 	Until(c.t, fmt.Sprintf("broker %d is a member again", id), time.Minute, func() bool {
 		_, err := c.ask(c.t.Context(), id, nil)
-		return err == nil || !n.process.alive()
+		return err == nil || !n.process.Alive()
 	})
-	if !n.process.alive() {
-		c.t.Fatalf("broker %d has ended: %s", id, lastWords(n.process.log))
+	if !n.process.Alive() {
+		c.t.Fatalf("broker %d has ended: %s", id, process.LastWords(n.process.Log))
 	}
 }
 
@@ -336,7 +338,7 @@ func (c *Cluster) freeze(id int, pause bool) {
 	if pause {
 		s = syscall.SIGSTOP
 	}
-	if err := n.process.signal(s); err != nil {
+	if err := n.process.Signal(s); err != nil {
 		c.t.Fatalf("broker %d: %v", id, err)
 	}
 	n.paused = pause
@@ -348,7 +350,7 @@ func (c *Cluster) Heal() {
 	c.t.Helper()
 	for _, n := range c.nodes {
 		switch {
-		case !n.process.alive():
+		case !n.process.Alive():
 			if err := c.launch(n); err != nil {
 				c.t.Fatal(err)
 			}

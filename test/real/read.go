@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/cxrelay/cxrelay/test/process"
 )
 
 // Three readers that share no code: kgo, kcat (librdkafka) and Kafka's own
@@ -301,7 +303,7 @@ func (c *Cluster) output(ctx context.Context, cmd *exec.Cmd, name string) []byte
 	c.t.Helper()
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	if err := run(ctx, cmd, filepath.Join(c.dir, name+".log")); err != nil {
+	if err := process.Run(ctx, cmd, filepath.Join(c.dir, name+".log")); err != nil {
 		c.t.Fatal(err)
 	}
 	return out.Bytes()

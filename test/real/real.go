@@ -13,7 +13,7 @@
 // judge beside it and the tests.
 //
 // Every process that is started here ends with the test program, however that
-// ends; startChild says how. Nothing here is safe for concurrent use by
+// ends; package process says how. Nothing here is safe for concurrent use by
 // several tests at once: a machine has room for one cluster.
 package real
 
@@ -21,10 +21,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cxrelay/cxrelay/test/process"
 )
 
 // Rig is what the tests of one package share, because starting it takes
@@ -168,4 +171,26 @@ func Pass(t testing.TB, d time.Duration) {
 	case <-t.Context().Done():
 		t.Fatal(t.Context().Err())
 	}
+}
+
+// Process starts a program beside the relay, such as one that watches it. It
+// is killed when the test has ended; what it says stays if the test fails.
+func (r *Rig) Process(t testing.TB, name string, args ...string) {
+	t.Helper()
+	r.use(t)
+	child, err := process.Start(exec.CommandContext(context.Background(), name, args...), filepath.Join(r.dir, filepath.Base(name)+".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(child.Kill)
+}
+
+// FreeAddress returns a loopback address that nobody listens on now.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	ports, err := process.FreePorts(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return process.Local(ports[0])
 }

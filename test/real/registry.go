@@ -13,12 +13,14 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/cxrelay/cxrelay/test/process"
 )
 
 // Registry is a running Apicurio Registry. It keeps its schemas in memory.
 type Registry struct {
 	base    string
-	process *child
+	process *process.Process
 }
 
 // StartRegistry starts a registry for this test alone; it ends with it.
@@ -41,7 +43,7 @@ func StartRegistry(t testing.TB) *Registry {
 
 // startRegistry returns when the registry answers.
 func startRegistry(ctx context.Context, folder, dir string) (*Registry, error) {
-	ports, err := freePorts(ctx, 1)
+	ports, err := process.FreePorts(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -49,21 +51,21 @@ func startRegistry(ctx context.Context, folder, dir string) (*Registry, error) {
 		"-Dquarkus.http.host=127.0.0.1", "-Dquarkus.http.port="+strconv.Itoa(ports[0]),
 		"-jar", filepath.Join(folder, registryRunner))
 	cmd.Dir = dir
-	process, err := startChild(cmd, filepath.Join(dir, "registry.log"))
+	child, err := process.Start(cmd, filepath.Join(dir, "registry.log"))
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{base: "http://" + local(ports[0]), process: process}
+	r := &Registry{base: "http://" + process.Local(ports[0]), process: child}
 	err = until(ctx, "the registry answers", time.Minute, func() bool {
 		resp, err := r.request(ctx, http.MethodGet, "/subjects", nil)
-		return !process.alive() || err == nil && resp.StatusCode == http.StatusOK
+		return !child.Alive() || err == nil && resp.StatusCode == http.StatusOK
 	})
-	if err == nil && !process.alive() {
+	if err == nil && !child.Alive() {
 		err = errors.New("the registry has ended")
 	}
 	if err != nil {
-		process.kill()
-		return nil, fmt.Errorf("%w; %s", err, lastWords(process.log))
+		child.Kill()
+		return nil, fmt.Errorf("%w; %s", err, process.LastWords(child.Log))
 	}
 	return r, nil
 }
@@ -72,7 +74,7 @@ func startRegistry(ctx context.Context, folder, dir string) (*Registry, error) {
 // StartRegistry has started: tests share the other.
 func (r *Registry) Kill() { r.stop() }
 
-func (r *Registry) stop() { r.process.kill() }
+func (r *Registry) stop() { r.process.Kill() }
 
 // URL returns the base of the Confluent-compatible API.
 func (r *Registry) URL() string { return r.base + "/apis/ccompat/v7" }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/cxrelay/cxrelay/test/process"
 )
 
 // Decoded is what Confluent's own deserialiser made of a record's value.
@@ -59,7 +61,7 @@ func (r *Rig) buildSerde(t testing.TB) string {
 	binary := filepath.Join(r.dir, name)
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".") //nolint:gosec // our own arguments
 	cmd.Dir, cmd.Env = filepath.Join(moduleRoot(t), "test", "real", "serde"), append(os.Environ(), "CGO_ENABLED=1")
-	if err := run(t.Context(), cmd, filepath.Join(r.dir, "serde-build.log")); err != nil {
+	if err := process.Run(t.Context(), cmd, filepath.Join(r.dir, "serde-build.log")); err != nil {
 		t.Fatal(fmt.Errorf("%w\nit needs a C compiler: apt-get install gcc libc6-dev", err))
 	}
 	if r.binaries == nil {

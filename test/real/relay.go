@@ -1,9 +1,7 @@
 package real
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,14 +15,17 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cxrelay/cxrelay/test/mutant"
+	"github.com/cxrelay/cxrelay/test/process"
 )
 
 // Relay is a running cxrelay: the binary that users run.
 type Relay struct {
 	URL     string // of the webhook
 	Admin   string // base of the admin listener
-	process *child
-	launch  func() (*child, error)
+	process *process.Process
+	launch  func() (*process.Process, error)
 }
 
 // Setup says how a relay is started. Brokers and Registry are required; they
@@ -38,13 +39,8 @@ type Setup struct {
 	Unready bool     // do not wait until it is ready: it is not meant to become so
 }
 
-// Mutant is a change of one source line, for relays that must be convicted.
-// It is made while compiling (go build -overlay); no file is touched.
-type Mutant struct {
-	File string // from the root of the module
-	Old  string // must be there exactly once
-	New  string
-}
+// Mutant is a change of one source text, for relays that must be convicted.
+type Mutant = mutant.Edit
 
 // Relay starts a relay and returns when it is ready. It ends with the test,
 // by SIGTERM, and the test fails if it then ends with an error. Its log stays
@@ -53,16 +49,16 @@ func (r *Rig) Relay(t testing.TB, s Setup) *Relay {
 	t.Helper()
 	r.use(t)
 	binary := r.build(t, s.Mutant)
-	ports, err := freePorts(t.Context(), 2)
+	ports, err := process.FreePorts(t.Context(), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := r.logFile(t)
-	relay := &Relay{URL: "http://" + local(ports[0]) + "/cxone/webhook", Admin: "http://" + local(ports[1])}
-	relay.launch = func() (*child, error) {
+	relay := &Relay{URL: "http://" + process.Local(ports[0]) + "/cxone/webhook", Admin: "http://" + process.Local(ports[1])}
+	relay.launch = func() (*process.Process, error) {
 		cmd := exec.CommandContext(context.Background(), binary, append([]string{"serve"}, s.Args...)...) //nolint:gosec // built above
-		cmd.Env = append([]string{"CXRELAY_LISTEN_ADDRESS=" + local(ports[0]), "CXRELAY_ADMIN_ADDRESS=" + local(ports[1])}, s.environment()...)
-		return startChild(cmd, log)
+		cmd.Env = append([]string{"CXRELAY_LISTEN_ADDRESS=" + process.Local(ports[0]), "CXRELAY_ADMIN_ADDRESS=" + process.Local(ports[1])}, s.environment()...)
+		return process.Start(cmd, log)
 	}
 	t.Cleanup(func() { relay.Stop(t) })
 	relay.begin(t)
@@ -108,18 +104,18 @@ func (r *Relay) Restart(t testing.TB) (stopping time.Duration) {
 
 func (r *Relay) begin(t testing.TB) {
 	t.Helper()
-	process, err := r.launch()
+	child, err := r.launch()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.process = process
+	r.process = child
 }
 
 func (r *Relay) whenReady(t testing.TB) {
 	t.Helper()
-	Until(t, "the relay is ready", 30*time.Second, func() bool { return !r.process.alive() || r.Ready() })
-	if !r.process.alive() {
-		t.Fatalf("the relay has ended: %v; %s", r.process.err, lastWords(r.process.log))
+	Until(t, "the relay is ready", 30*time.Second, func() bool { return !r.process.Alive() || r.Ready() })
+	if !r.process.Alive() {
+		t.Fatalf("the relay has ended: %v; %s", r.process.Err(), process.LastWords(r.process.Log))
 	}
 }
 
@@ -140,15 +136,16 @@ func (r *Rig) build(t testing.TB, m Mutant) string {
 	if binary, ok := r.binaries[name]; ok {
 		return binary
 	}
-	root := moduleRoot(t)
-	binary := filepath.Join(r.dir, "cxrelay-"+strconv.Itoa(len(r.binaries)))
-	args := []string{"build", "-trimpath", "-o", binary}
-	if m != (Mutant{}) {
-		args = append(args, "-overlay", r.overlay(t, root, m))
+	dir := filepath.Join(r.dir, "build-"+strconv.Itoa(len(r.binaries)))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "go", append(args, "./cmd/cxrelay")...) //nolint:gosec // our own arguments
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if err := run(t.Context(), cmd, filepath.Join(r.dir, "build.log")); err != nil {
+	binary := filepath.Join(dir, "cxrelay")
+	var edits []mutant.Edit
+	if m != (Mutant{}) {
+		edits = append(edits, m)
+	}
+	if err := mutant.Build(t.Context(), moduleRoot(t), dir, "./cmd/cxrelay", binary, edits...); err != nil {
 		t.Fatal(err)
 	}
 	if r.binaries == nil {
@@ -158,52 +155,28 @@ func (r *Rig) build(t testing.TB, m Mutant) string {
 	return binary
 }
 
-// overlay writes the changed file and the list that go build wants.
-func (r *Rig) overlay(t testing.TB, root string, m Mutant) string {
-	t.Helper()
-	original := filepath.Join(root, m.File)
-	source, err := os.ReadFile(original) //nolint:gosec // a file of this module
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := bytes.Count(source, []byte(m.Old)); n != 1 {
-		t.Fatalf("mutant: %q is %d times in %s, want once: the mutant must follow the code", m.Old, n, m.File)
-	}
-	changed := filepath.Join(r.dir, fmt.Sprintf("mutant-%d.go", len(r.binaries)))
-	list := changed + ".json"
-	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = errors.Join(os.WriteFile(changed, bytes.Replace(source, []byte(m.Old), []byte(m.New), 1), 0o600), os.WriteFile(list, text, 0o600))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
 // Stop ends the relay by SIGTERM, once; the test fails if that takes longer
 // than its shutdown time-out or ends with an error.
 func (r *Relay) Stop(t testing.TB) {
 	t.Helper()
-	if !r.process.alive() {
-		if r.process != nil && r.process.err != nil {
-			t.Errorf("the relay ended by itself: %v; %s", r.process.err, lastWords(r.process.log))
+	if !r.process.Alive() {
+		if r.process != nil && r.process.Err() != nil {
+			t.Errorf("the relay ended by itself: %v; %s", r.process.Err(), process.LastWords(r.process.Log))
 		}
 		return
 	}
-	if err := r.process.signal(syscall.SIGTERM); err != nil {
+	if err := r.process.Signal(syscall.SIGTERM); err != nil {
 		t.Errorf("stop the relay: %v", err)
 	}
 	limit := time.NewTimer(30 * time.Second)
 	defer limit.Stop()
 	select {
-	case <-r.process.ended:
-		if r.process.err != nil {
-			t.Errorf("the relay ended with %v; %s", r.process.err, lastWords(r.process.log))
+	case <-r.process.Ended():
+		if r.process.Err() != nil {
+			t.Errorf("the relay ended with %v; %s", r.process.Err(), process.LastWords(r.process.Log))
 		}
 	case <-limit.C:
-		r.process.kill()
+		r.process.Kill()
 		t.Error("the relay did not stop within 30 s")
 	}
 }
@@ -211,7 +184,7 @@ func (r *Relay) Stop(t testing.TB) {
 // Log returns what the relay has logged so far: JSON, one object a line.
 func (r *Relay) Log(t testing.TB) string {
 	t.Helper()
-	b, err := os.ReadFile(r.process.log)
+	b, err := os.ReadFile(r.process.Log)
 	if err != nil {
 		t.Fatal(err)
 	}

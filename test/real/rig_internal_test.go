@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/cxrelay/cxrelay/test/process"
 )
 
 // fake is a test that remembers how it was ended.
@@ -97,13 +99,13 @@ func TestParseKcat(t *testing.T) {
 }
 
 func TestFreePorts(t *testing.T) {
-	ports, err := freePorts(t.Context(), 50)
+	ports, err := process.FreePorts(t.Context(), 50)
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := map[int]bool{}
 	for _, port := range ports {
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", local(port))
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", process.Local(port))
 		if err != nil || seen[port] {
 			t.Errorf("port %d: twice %t, %v", port, seen[port], err)
 			continue

@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/cxrelay/cxrelay/test/process"
 )
 
 // Secure asks for more listeners: SASL_SSL, one for mutual TLS, one for tokens,
@@ -58,7 +60,7 @@ type secured struct {
 // issuer of tokens.
 func secure(ctx context.Context, dir string) (*secured, error) {
 	s := &secured{dir: dir, ports: map[string]int{}}
-	ports, err := freePorts(ctx, len(protocols))
+	ports, err := process.FreePorts(ctx, len(protocols))
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +103,7 @@ func (s *secured) listeners() (addresses, speak string) {
 		return "", ""
 	}
 	for _, name := range slices.Sorted(maps.Keys(protocols)) {
-		addresses += "," + name + "://" + local(s.ports[name])
+		addresses += "," + name + "://" + process.Local(s.ports[name])
 		speak += "," + name + ":" + protocols[name]
 	}
 	return addresses, speak
@@ -167,18 +169,18 @@ func (s *secured) users() (args []string) {
 }
 
 // SASL returns the address of the SASL_SSL listener.
-func (c *Cluster) SASL() string { return local(c.secured.ports[saslListener]) }
+func (c *Cluster) SASL() string { return process.Local(c.secured.ports[saslListener]) }
 
 // MutualTLS returns the address of the listener that asks for a certificate.
-func (c *Cluster) MutualTLS() string { return local(c.secured.ports[mutualListener]) }
+func (c *Cluster) MutualTLS() string { return process.Local(c.secured.ports[mutualListener]) }
 
 // Expired returns the address of a TLS listener whose certificate is over.
-func (c *Cluster) Expired() string { return local(c.secured.ports[expiredListener]) }
+func (c *Cluster) Expired() string { return process.Local(c.secured.ports[expiredListener]) }
 
 // Old returns the address of a TLS listener whose certificate is good and its
 // authority over, and that authority's file.
 func (c *Cluster) Old() (address, ca string) {
-	return local(c.secured.ports[oldListener]), c.secured.file("old-ca.pem")
+	return process.Local(c.secured.ports[oldListener]), c.secured.file("old-ca.pem")
 }
 
 // CA returns the file of the authority that the broker's certificate is from.

@@ -129,7 +129,7 @@ func (c *Cluster) KafkaACLs(principal, command string) {
 // Log returns what a broker has logged so far.
 func (c *Cluster) Log(id int) string {
 	c.t.Helper()
-	b, err := os.ReadFile(c.node(id).process.log)
+	b, err := os.ReadFile(c.node(id).process.Log)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"github.com/cxrelay/cxrelay/test/process"
 )
 
 // What the listener for tokens wants of one.
@@ -27,7 +29,7 @@ type Claims struct {
 
 // TokenListener returns the address of the listener that takes OAUTHBEARER and
 // nothing else, over TLS.
-func (c *Cluster) TokenListener() string { return local(c.secured.ports[tokenListener]) }
+func (c *Cluster) TokenListener() string { return process.Local(c.secured.ports[tokenListener]) }
 
 // Token returns a token that is signed with a key that the broker knows: a
 // JWS in compact form (RFC 7515), which Kafka validates as KIP-768 describes.

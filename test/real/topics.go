@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/cxrelay/cxrelay/test/process"
 )
 
 // Topic makes a topic anew, empty, with as many replicas as there are brokers,
@@ -55,7 +57,7 @@ func (c *Cluster) Remove(names ...string) {
 	}
 	Until(c.t, "the topics are gone", time.Minute, func() bool {
 		for _, n := range c.nodes {
-			if !n.process.alive() || n.paused {
+			if !n.process.Alive() || n.paused {
 				continue
 			}
 			seen, err := c.ask(c.t.Context(), n.id, names)
@@ -76,7 +78,7 @@ func (c *Cluster) Remove(names ...string) {
 func (c *Cluster) know(ids map[string]kadm.TopicID) bool {
 	names := slices.Sorted(maps.Keys(ids))
 	for _, n := range c.nodes {
-		if !n.process.alive() || n.paused {
+		if !n.process.Alive() || n.paused {
 			continue
 		}
 		seen, err := c.ask(c.t.Context(), n.id, names)
@@ -136,7 +138,7 @@ func (c *Cluster) InSync(topics ...string) {
 // lagging names a partition that is not whole, or returns "".
 func (c *Cluster) lagging(topics []string) string {
 	for _, n := range c.nodes {
-		if !n.process.alive() || n.paused {
+		if !n.process.Alive() || n.paused {
 			continue
 		}
 		seen, err := c.ask(c.t.Context(), n.id, topics)
@@ -249,6 +251,7 @@ func (c *Cluster) prefer(topics []string, order func(kadm.PartitionDetail) []int
 		c.t.Fatalf("elect leaders: %v", err)
 	}
 }
+
 // Controller returns the broker that is the active controller.
 func (c *Cluster) Controller() int {
 	c.t.Helper()
@@ -275,7 +278,7 @@ func (c *Cluster) Controller() int {
 func (c *Cluster) Leads(id int, topics ...string) bool {
 	c.t.Helper()
 	for _, n := range c.nodes {
-		if n.id == id || !n.process.alive() || n.paused {
+		if n.id == id || !n.process.Alive() || n.paused {
 			continue
 		}
 		seen, err := c.ask(c.t.Context(), n.id, topics)
@@ -297,8 +300,8 @@ func (c *Cluster) Leads(id int, topics ...string) bool {
 // Live returns the addresses of the brokers that run.
 func (c *Cluster) Live() (all []string) {
 	for _, n := range c.nodes {
-		if n.process.alive() && !n.paused {
-			all = append(all, local(n.port))
+		if n.process.Alive() && !n.paused {
+			all = append(all, process.Local(n.port))
 		}
 	}
 	return all

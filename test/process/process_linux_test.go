@@ -1,4 +1,4 @@
-package real
+package process
 
 import (
 	"bufio"
@@ -48,7 +48,7 @@ func TestProcessesDieWithTheTest(t *testing.T) {
 			if err := cmd.Wait(); err == nil {
 				t.Error("the helper ended well")
 			}
-			Until(t, "the process of the helper is gone", 5*time.Second, func() bool { return !running(pid) })
+			gone(t, pid)
 		})
 	}
 }
@@ -60,7 +60,7 @@ func TestHelperEnds(t *testing.T) {
 	if end == "" {
 		return
 	}
-	c, err := startChild(exec.CommandContext(t.Context(), "sleep", "600"), filepath.Join(t.TempDir(), "log"))
+	c, err := Start(exec.CommandContext(t.Context(), "sleep", "600"), filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,18 +87,32 @@ func running(pid int) bool {
 
 // TestPausedProcessDies: SIGKILL reaches a process that SIGSTOP holds.
 func TestPausedProcessDies(t *testing.T) {
-	c, err := startChild(exec.CommandContext(t.Context(), "sleep", "600"), filepath.Join(t.TempDir(), "log"))
+	c, err := Start(exec.CommandContext(t.Context(), "sleep", "600"), filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.signal(syscall.SIGSTOP); err != nil || !c.alive() {
-		t.Errorf("paused: alive %t, %v", c.alive(), err)
+	if err := c.Signal(syscall.SIGSTOP); err != nil || !c.Alive() {
+		t.Errorf("paused: alive %t, %v", c.Alive(), err)
 	}
-	c.kill()
-	if c.alive() {
+	c.Kill()
+	if c.Alive() {
 		t.Error("alive")
 	}
-	if err := c.signal(syscall.SIGCONT); err == nil {
+	if err := c.Signal(syscall.SIGCONT); err == nil {
 		t.Error("a signal reached a dead process")
+	}
+}
+
+// gone waits until a process is no longer running.
+func gone(t *testing.T, pid int) {
+	t.Helper()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for limit := time.After(5 * time.Second); running(pid); {
+		select {
+		case <-look.C:
+		case <-limit:
+			t.Fatalf("process %d is still running", pid)
+		}
 	}
 }

@@ -1,7 +1,0 @@
-package real
-
-import "syscall"
-
-func untilParentDies() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-}
