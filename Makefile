@@ -6,6 +6,10 @@
 #   make lint         golangci-lint with the rules of .golangci.yml
 #   make fuzz         every fuzz target for FUZZTIME each (20s, or 2000x: inputs)
 #   make test-real    against Apache Kafka and Apicurio (Java 17 JDK, Maven, kcat, gcc); CXRELAY_REAL=skip skips on a laptop
+#   make storm        the relay under load, attack and faults for DURATION, judged; SEED=n repeats a schedule
+#   make storm-tests  the storm's targets, and relays with a fault that it must convict
+#   make storm-real   the storm on three brokers of Apache Kafka
+#   make soak         half an hour of it, with 200 kills of the relay
 #   make bench        Go benchmarks per package, with allocations
 #   make bench-relay  CPU per event of the whole binary against a bare floor
 #   make dev          the relay with an in-process broker and registry
@@ -28,6 +32,12 @@ GOVULNCHECK_VERSION := v1.9.0
 GOBIN_DIR := $(or $(shell $(GO) env GOBIN),$(shell $(GO) env GOPATH)/bin)
 GOLANGCI  ?= $(GOBIN_DIR)/golangci-lint
 
+# Of storm and soak.
+DURATION ?= 60s
+SEED     ?= 0
+RATE     ?= 500
+STORM    := $(BIN)/storm
+
 # What "cxrelay version" says; empty: what the Go tool has recorded.
 VERSION ?=
 COMMIT  ?=
@@ -38,7 +48,7 @@ DIST      ?= dist
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 
 .DEFAULT_GOAL := build
-.PHONY: build release test race test-real lint fmt tools fuzz bench bench-relay dev docs vuln clean
+.PHONY: build release test race test-real storm storm-tests storm-real soak lint fmt tools fuzz bench bench-relay dev docs vuln clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o $(BIN)/cxrelay ./cmd/cxrelay
@@ -68,6 +78,26 @@ test-real:
 	$(GO) vet -tags real ./test/real/...
 	CGO_ENABLED=1 $(GO) vet -C test/real/serde ./...
 	$(GO) test -tags real -count=1 -timeout 20m -v ./test/real/...
+
+# Leaves journal, logs, report (text, JSON, picture) in bin/storm/last.
+storm: build
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(STORM)/ ./test/storm/broker ./test/storm/cmd
+	rm -rf $(STORM)/last && mkdir -p $(STORM)/last
+	$(STORM)/cmd -relay $(BIN)/cxrelay -broker $(STORM)/broker -dir $(STORM)/last -length $(DURATION) -seed $(SEED) -rate $(RATE) $(STORM_FLAGS)
+	cd test/storm/plot && $(GO) run . "$(CURDIR)/$(STORM)/last/report.json" "$(CURDIR)/$(STORM)/last/storm.png"
+
+# Ten million events in half an hour, if the machine can; every sixth fault kills the relay.
+soak:
+	$(MAKE) storm DURATION=$(if $(filter 60s,$(DURATION)),30m,$(DURATION)) RATE=$(if $(filter 500,$(RATE)),5600,$(RATE)) \
+		STORM_FLAGS='-often "the relay is killed" -often "the relay is killed" -often "the relay is killed" -often "the relay is killed" -often "the relay is killed" -contacts 2000'
+
+storm-tests:
+	$(GO) vet -tags storm ./test/storm/...
+	cd test/storm/plot && $(GO) vet ./...
+	$(GO) test -tags storm -count=1 -timeout 20m -v ./test/storm ./test/storm/mutants
+
+storm-real:
+	$(GO) test -tags 'real storm' -count=1 -timeout 15m -v -run TestOnKafka ./test/storm
 
 # The version is part of the target: an older binary is replaced.
 tools:

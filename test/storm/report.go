@@ -3,6 +3,7 @@ package storm
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -84,7 +85,7 @@ func (s *storm) report(v *judge.Verdict) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, os.WriteFile(s.path("report.json"), text, 0o600)
+	return r, errors.Join(os.WriteFile(s.path("report.json"), text, 0o600), os.WriteFile(s.path("report.txt"), []byte(r.String()), 0o600))
 }
 
 func (s *storm) limits(r *Report) {

@@ -41,19 +41,25 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// run is one storm of the given options, the rest being usual.
+// run is one storm of the given options on brokers of its own, the rest being usual.
 func run(t *testing.T, o storm.Options) *storm.Report {
 	t.Helper()
-	o.Dir = t.TempDir()
-	if err := os.Mkdir(filepath.Join(o.Dir, "kafka"), 0o700); err != nil {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "kafka"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	kafka, err := storm.StartFake(t.Context(), built.broker, o.Dir)
+	kafka, err := storm.StartFake(t.Context(), built.broker, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer kafka.Close()
-	o.Relay, o.Kafka, o.Seed, o.Log = built.relay, kafka, 1, slog.New(slog.NewTextHandler(t.Output(), nil))
+	return blow(t, kafka, dir, o)
+}
+
+// blow is one storm on some brokers.
+func blow(t *testing.T, kafka storm.Kafka, dir string, o storm.Options) *storm.Report {
+	t.Helper()
+	o.Dir, o.Relay, o.Kafka, o.Seed, o.Log = dir, built.relay, kafka, 1, slog.New(slog.NewTextHandler(t.Output(), nil))
 	if o.Load.Rate == 0 {
 		o.Load.Rate = 500
 	}

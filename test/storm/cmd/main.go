@@ -76,6 +76,9 @@ func run(o storm.Options, broker string) (good bool, err error) {
 			}
 		}()
 	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return false, err
+	}
 	if o.Limits.Accepted == 0 {
 		o.Limits.Accepted = int(o.Load.Rate * o.Length.Seconds() / 10)
 	}
