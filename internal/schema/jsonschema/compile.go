@@ -21,6 +21,7 @@ import (
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/cxrelay/cxrelay/internal/schema"
+	"github.com/cxrelay/cxrelay/internal/schema/jsonschema/program"
 )
 
 // typeJSON is the only schema type this engine takes.
@@ -35,10 +36,19 @@ const typeJSON = "JSON"
 // The error says why the definition cannot be used: another type, not JSON,
 // not a schema of its draft, a $ref that leads nowhere, a pattern outside RE2
 // (https://github.com/google/re2/wiki/Syntax), or a recursion whose cost has
-// no bound (see RecursionError).
+// no bound (see RecursionError) in a schema that the fast path does not take.
 //
-// Compile is a schema.Compiler.
-func Compile(def schema.Definition) (_ schema.Validator, err error) {
+// The Validator is a schema.Described. Compile is a schema.Compiler.
+func Compile(def schema.Definition) (schema.Validator, error) {
+	return compile(def, Options{})
+}
+
+// New returns Compile with options.
+func New(opts Options) schema.Compiler {
+	return func(def schema.Definition) (schema.Validator, error) { return compile(def, opts) }
+}
+
+func compile(def schema.Definition, opts Options) (_ schema.Validator, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("json schema: the compiler panicked: %v", r)
@@ -56,13 +66,46 @@ func Compile(def schema.Definition) (_ schema.Validator, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("json schema: %w", readable(err))
 	}
-	g := newGraph(root)
-	g.followDynamic(c, docs)
-	if err := g.lint(); err != nil {
+	e, err := assemble(c, root, docs)
+	if err != nil {
 		return nil, fmt.Errorf("json schema: %w", err)
 	}
+	e.shadow = newShadow(opts, def)
+	return e, nil
+}
+
+// assemble decides which engines a compiled schema may have.
+func assemble(c *santhosh.Compiler, root *santhosh.Schema, docs *documents) (*engine, error) {
+	g, places := newGraph(root), newResources(c)
+	g.followDynamic(places, docs)
+	cost := g.lint()
+	if cost.endless != nil {
+		return nil, cost.endless
+	}
+	e := &engine{builders: newBuilders()}
+	prog, err := program.Compile(root, program.Options{
+		Formats: ownFormats(), Visits: cost.visits,
+		Schemas: g.schemas(), Resource: places.of, Root: places.schema,
+	})
+	var declined *program.DeclinedError
+	switch {
+	case err == nil:
+		e.program = prog
+	case !errors.As(err, &declined):
+		return nil, err
+	case cost.unbounded != nil:
+		cost.unbounded.Declined = fmt.Sprintf("%v at %s", declined, localNames(declined.Location))
+		return nil, cost.unbounded
+	default:
+		e.declined = declined.Error()
+	}
+	if cost.unbounded != nil {
+		e.warnings = []string{cost.unbounded.Error() + "; a payload that spends the work budget is answered too_complex"}
+		return e, nil
+	}
 	g.replaceEquality()
-	return newEngine(root), nil
+	e.judge = newJudge(root)
+	return e, nil
 }
 
 func newCompiler(docs *documents) *santhosh.Compiler {

@@ -13,6 +13,7 @@ import (
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/cxrelay/cxrelay/internal/schema"
+	"github.com/cxrelay/cxrelay/internal/schema/jsonschema/program"
 )
 
 // The compiler wants an absolute address for every document. The root stands
@@ -178,7 +179,7 @@ func checkNumber(key, text string) error {
 	}
 	switch key {
 	case "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains":
-		if n, ok := parseDecimal(text); ok && len(n.digits)+n.exponent > 18 {
+		if n := program.ParseDecimal([]byte(text)); n.Size() > 18 {
 			return fmt.Errorf("%s is too large: %s", key, cut(text, 40))
 		}
 	}

@@ -5,8 +5,26 @@ import (
 
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/cxrelay/cxrelay/internal/jsontape"
 	"github.com/cxrelay/cxrelay/internal/schema"
 )
+
+// JudgeOnly returns v as if the fast path had declined its schema, or nil if
+// the judge may not run it.
+func JudgeOnly(v schema.Validator) schema.Validator {
+	j := v.(*engine).judge
+	if j == nil {
+		return nil
+	}
+	return &engine{judge: j, declined: "everything"}
+}
+
+// Steps returns the work of a check in steps of the budget, and the budget.
+func Steps(v schema.Validator, doc *jsontape.Doc) (steps, budget int, err error) {
+	p := v.(*engine).program
+	_, steps, err = p.Check(doc)
+	return steps, p.Budget(len(doc.Nodes())), err
+}
 
 // CheckBySecondParse is Check without the tape: the library parses raw again.
 func CheckBySecondParse(v schema.Validator, raw []byte) ([]schema.Violation, error) {
@@ -14,5 +32,5 @@ func CheckBySecondParse(v schema.Validator, raw []byte) ([]schema.Violation, err
 	if err != nil {
 		return nil, err
 	}
-	return v.(*engine).judge(value)
+	return v.(*engine).judge.judge(value)
 }

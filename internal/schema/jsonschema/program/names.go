@@ -1,0 +1,82 @@
+package program
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// nameTable gives each of a fixed set of texts its index. It is an open
+// addressing table, at most half full and never written after newNameTable, so
+// a payload cannot make a look-up longer than the texts of the schema do, and
+// its hash needs no seed.
+type nameTable struct {
+	slots []nameSlot // a power of two; nil: the empty set
+	names []string
+}
+
+type nameSlot struct {
+	hash  uint32
+	index uint32 // plus one; 0 marks an empty slot
+}
+
+// newNameTable keeps names, which must all be different.
+func newNameTable(names []string) nameTable {
+	if len(names) == 0 {
+		return nameTable{}
+	}
+	size := 4
+	for size < 2*len(names) {
+		size *= 2
+	}
+	t := nameTable{slots: make([]nameSlot, size), names: names}
+	for i, name := range names {
+		h := hash([]byte(name))
+		at := h & uint32(size-1)
+		for t.slots[at].index != 0 {
+			at = (at + 1) & uint32(size-1)
+		}
+		t.slots[at] = nameSlot{hash: h, index: uint32(i) + 1}
+	}
+	return t
+}
+
+// find returns the index of a text, or -1.
+func (t *nameTable) find(b []byte) int {
+	if len(t.slots) == 0 {
+		return -1
+	}
+	h, mask := hash(b), uint32(len(t.slots)-1)
+	for at := h & mask; ; at = (at + 1) & mask {
+		s := t.slots[at&mask]
+		if s.index == 0 {
+			return -1
+		}
+		if s.hash == h && t.names[s.index-1] == string(b) {
+			return int(s.index - 1)
+		}
+	}
+}
+
+// hash folds eight bytes at a time; the last eight may overlap with those
+// before them.
+func hash(b []byte) uint32 {
+	const k1, k2 = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
+	h, n := uint64(len(b))*k2, len(b)
+	switch {
+	case n > 8:
+		for i := 0; i < n-8; i += 8 {
+			h = fold(h^binary.LittleEndian.Uint64(b[i:]), k1)
+		}
+		h = fold(h^binary.LittleEndian.Uint64(b[n-8:]), k1)
+	case n >= 4:
+		h = fold(h^(uint64(binary.LittleEndian.Uint32(b))|uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32), k1)
+	case n > 0:
+		h = fold(h^(uint64(b[0])|uint64(b[n>>1])<<8|uint64(b[n-1])<<16), k1)
+	}
+	return uint32(h ^ h>>32)
+}
+
+func fold(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
+}

@@ -1,0 +1,363 @@
+package program
+
+import (
+	"cmp"
+	"math"
+	"math/big"
+	"math/bits"
+	"strconv"
+
+	"github.com/cxrelay/cxrelay/internal/jsontape"
+)
+
+// Decimal is a JSON number taken apart without expanding its exponent:
+// digits × 10^exponent. The digits, first those of head and then those of
+// tail, have neither leading nor trailing zeros; zero has none, no sign and
+// exponent 0. So two literals are the same number exactly if sign, digits and
+// exponent are the same. A Decimal refers to the literal that it was read
+// from.
+type Decimal struct {
+	negative   bool
+	head, tail []byte
+	exponent   int
+}
+
+// farExponent stands for every exponent beyond it, so that sums cannot
+// overflow. The scanner's own limit is far below.
+const farExponent = 1 << 30
+
+// ParseDecimal reads a literal of RFC 8259 section 6, which it does not check.
+func ParseDecimal(literal []byte) Decimal {
+	var d Decimal
+	if literal[0] == '-' {
+		d.negative, literal = true, literal[1:]
+	}
+	i := skipDigits(literal, 0)
+	d.head = literal[:i]
+	if i < len(literal) && literal[i] == '.' {
+		end := skipDigits(literal, i+1)
+		d.tail = literal[i+1 : end]
+		i = end
+	}
+	if i < len(literal) { // at the "e"
+		d.exponent = parseExponent(literal[i+1:])
+	}
+	d.exponent -= len(d.tail)
+	d.trim()
+	return d
+}
+
+// trim brings d into its canonical form.
+func (d *Decimal) trim() {
+	d.head = trimLeading(d.head)
+	if len(d.head) == 0 {
+		d.tail = trimLeading(d.tail)
+	}
+	end := len(d.tail)
+	for end > 0 && d.tail[end-1] == '0' {
+		end--
+	}
+	d.exponent += len(d.tail) - end
+	d.tail = d.tail[:end]
+	if end > 0 {
+		return
+	}
+	end = len(d.head)
+	for end > 0 && d.head[end-1] == '0' {
+		end--
+	}
+	d.exponent += len(d.head) - end
+	if d.head = d.head[:end]; end == 0 {
+		*d = Decimal{}
+	}
+}
+
+func trimLeading(b []byte) []byte {
+	for len(b) > 0 && b[0] == '0' {
+		b = b[1:]
+	}
+	return b
+}
+
+func skipDigits(b []byte, i int) int {
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
+	}
+	return i
+}
+
+func parseExponent(b []byte) int {
+	negative := b[0] == '-'
+	if negative || b[0] == '+' {
+		b = b[1:]
+	}
+	n := 0
+	for _, c := range b {
+		if n = n*10 + int(c-'0'); n > farExponent {
+			n = farExponent
+		}
+	}
+	if negative {
+		return -n
+	}
+	return n
+}
+
+func (d *Decimal) zero() bool { return len(d.head)+len(d.tail) == 0 }
+
+// Size is how many digits stand before the decimal point; it is negative
+// where zeros stand after it.
+func (d *Decimal) Size() int { return len(d.head) + len(d.tail) + d.exponent }
+
+// whole reports whether d is an integer: 1.0 and 1e2 are.
+func (d *Decimal) whole() bool { return d.exponent >= 0 }
+
+// compare is negative, zero or positive as d is less than, equal to or
+// greater than e.
+func (d *Decimal) compare(e *Decimal) int {
+	switch {
+	case d.zero() && e.zero():
+		return 0
+	case d.zero():
+		return sign(!e.negative)
+	case e.zero():
+		return sign(d.negative)
+	case d.negative != e.negative:
+		return sign(d.negative)
+	}
+	order := cmp.Compare(d.Size(), e.Size())
+	n := max(len(d.head)+len(d.tail), len(e.head)+len(e.tail))
+	for i := 0; order == 0 && i < n; i++ {
+		order = cmp.Compare(d.digit(i), e.digit(i))
+	}
+	if d.negative {
+		return -order
+	}
+	return order
+}
+
+// sign is -1 if less, else 1.
+func sign(less bool) int {
+	if less {
+		return -1
+	}
+	return 1
+}
+
+// digit is the i-th digit from the left, '0' beyond the last.
+func (d *Decimal) digit(i int) byte {
+	if i < len(d.head) {
+		return d.head[i]
+	}
+	if i -= len(d.head); i < len(d.tail) {
+		return d.tail[i]
+	}
+	return '0'
+}
+
+// AppendKey appends a text that no other number has and that ends by itself.
+func (d *Decimal) AppendKey(dst []byte) []byte {
+	if d.negative {
+		dst = append(dst, '-')
+	}
+	dst = append(append(dst, d.head...), d.tail...)
+	dst = strconv.AppendInt(append(dst, 'e'), int64(d.exponent), 10)
+	return append(dst, ';')
+}
+
+// mantissa returns the digits as a number, if there are at most 19.
+func (d *Decimal) mantissa() (m uint64, ok bool) {
+	n := len(d.head) + len(d.tail)
+	if n > 19 {
+		return 0, false
+	}
+	for i := range n {
+		m = m*10 + uint64(d.digit(i)-'0')
+	}
+	return m, true
+}
+
+// numberRules are the keywords about numbers.
+type numberRules struct {
+	lowest, highest int64 // the integers of at most 18 digits that the bounds admit
+	bounds          []bound
+	divisors        []divisor
+}
+
+// bound is one of minimum, maximum and their exclusive forms.
+type bound struct {
+	at    Decimal
+	rat   *big.Rat // the same, for the explanation
+	order boundKind
+}
+
+type boundKind uint8
+
+const (
+	minimum boundKind = iota
+	exclusiveMinimum
+	maximum
+	exclusiveMaximum
+)
+
+// holds is given how a number compares with the bound.
+func (k boundKind) holds(order int) bool {
+	switch k {
+	case minimum:
+		return order >= 0
+	case exclusiveMinimum:
+		return order > 0
+	case maximum:
+		return order <= 0
+	default:
+		return order < 0
+	}
+}
+
+func (r *numberRules) addBound(rat *big.Rat, kind boundKind) {
+	if rat == nil {
+		return
+	}
+	r.bounds = append(r.bounds, bound{at: decimalOf(rat), rat: rat, order: kind})
+	below := new(big.Int).Div(rat.Num(), rat.Denom()) // Euclidean: the floor, as denominators are positive
+	switch kind {
+	case minimum:
+		if !rat.IsInt() {
+			below.Add(below, big.NewInt(1))
+		}
+		r.lowest = max(r.lowest, saturate(below))
+	case exclusiveMinimum:
+		r.lowest = max(r.lowest, saturate(below.Add(below, big.NewInt(1))))
+	case maximum:
+		r.highest = min(r.highest, saturate(below))
+	case exclusiveMaximum:
+		if rat.IsInt() {
+			below.Sub(below, big.NewInt(1))
+		}
+		r.highest = min(r.highest, saturate(below))
+	}
+}
+
+// saturate keeps an integer beyond 64 bits beyond all of 18 digits.
+func saturate(n *big.Int) int64 {
+	switch {
+	case n.IsInt64():
+		return n.Int64()
+	case n.Sign() < 0:
+		return math.MinInt64
+	default:
+		return math.MaxInt64
+	}
+}
+
+// decimalOf is exact: the bounds of a schema were decimal literals.
+func decimalOf(rat *big.Rat) Decimal {
+	places, _ := rat.FloatPrec()
+	return ParseDecimal([]byte(rat.FloatString(places)))
+}
+
+// divisor is multipleOf: mantissa × 10^exponent.
+type divisor struct {
+	mantissa uint64
+	exponent int
+	rat      *big.Rat
+}
+
+func newDivisor(rat *big.Rat) (divisor, bool) {
+	d := decimalOf(rat)
+	m, ok := d.mantissa()
+	return divisor{mantissa: m, exponent: d.exponent, rat: rat}, ok && m > 0
+}
+
+// divides reports whether d is a multiple. Neither the digits' 10^k nor the
+// quotient is ever written out.
+func (v *divisor) divides(d *Decimal) bool {
+	if d.zero() {
+		return true
+	}
+	shift := d.exponent - v.exponent
+	if shift < 0 {
+		return false // the divisor would have to divide digits by 10, and they end in no zero
+	}
+	rest := uint64(0)
+	for i := range len(d.head) + len(d.tail) {
+		rest = mulMod(rest, 10, v.mantissa)
+		rest = addMod(rest, uint64(d.digit(i)-'0')%v.mantissa, v.mantissa)
+	}
+	return mulMod(rest, powMod(10, shift, v.mantissa), v.mantissa) == 0
+}
+
+func mulMod(a, b, m uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return bits.Rem64(hi, lo, m)
+}
+
+func addMod(a, b, m uint64) uint64 {
+	sum, carry := bits.Add64(a, b, 0)
+	return bits.Rem64(carry, sum, m)
+}
+
+func powMod(base uint64, n int, m uint64) uint64 {
+	result, square := 1%m, base%m
+	for ; n > 0; n >>= 1 {
+		if n&1 == 1 {
+			result = mulMod(result, square, m)
+		}
+		square = mulMod(square, square, m)
+	}
+	return result
+}
+
+// isInteger reports whether a number literal is an integer.
+func isInteger(literal []byte, flags jsontape.Flags) bool {
+	if flags&jsontape.Fraction == 0 {
+		return true
+	}
+	d := ParseDecimal(literal)
+	return d.whole()
+}
+
+// shortInt reads an integer literal of at most 18 digits.
+func shortInt(literal []byte, flags jsontape.Flags) (n int64, ok bool) {
+	if flags&jsontape.Fraction != 0 || len(literal) > 18 {
+		return 0, false
+	}
+	digits := literal
+	if flags&jsontape.Negative != 0 {
+		digits = literal[1:]
+	}
+	for _, c := range digits {
+		n = n*10 + int64(c-'0')
+	}
+	if flags&jsontape.Negative != 0 {
+		n = -n
+	}
+	return n, true
+}
+
+// allow is the verdict of the number keywords.
+func (r *numberRules) allow(literal []byte, flags jsontape.Flags) bool {
+	n, short := shortInt(literal, flags)
+	if short {
+		if n < r.lowest || n > r.highest {
+			return false
+		}
+		if len(r.divisors) == 0 {
+			return true
+		}
+	}
+	d := ParseDecimal(literal)
+	if !short {
+		for i := range r.bounds {
+			if b := &r.bounds[i]; !b.order.holds(d.compare(&b.at)) {
+				return false
+			}
+		}
+	}
+	for i := range r.divisors {
+		if !r.divisors[i].divides(&d) {
+			return false
+		}
+	}
+	return true
+}
