@@ -110,7 +110,7 @@ func assemble(c *santhosh.Compiler, root *santhosh.Schema, docs *documents) (*en
 
 func newCompiler(docs *documents) *santhosh.Compiler {
 	c := santhosh.NewCompiler()
-	c.DefaultDraft(santhosh.Draft7)
+	c.DefaultDraft(docs.dialect())
 	c.UseLoader(docs)
 	for _, f := range formats() {
 		c.RegisterFormat(f)

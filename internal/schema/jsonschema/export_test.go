@@ -34,3 +34,18 @@ func CheckBySecondParse(v schema.Validator, raw []byte) ([]schema.Violation, err
 	}
 	return v.(*engine).judge.judge(value)
 }
+
+// Library returns the library's own engine for a definition, with nothing of
+// ours in it but the formats.
+func Library(def schema.Definition) (schema.Validator, error) {
+	docs, err := parseDefinition(def)
+	if err != nil {
+		return nil, err
+	}
+	root, err := newCompiler(docs).Compile(rootURL)
+	if err != nil {
+		return nil, err
+	}
+	newGraph(root) // takes away what it must
+	return &engine{judge: newJudge(root)}, nil
+}

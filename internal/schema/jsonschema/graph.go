@@ -82,10 +82,22 @@ func (g *graph) hub() *node {
 
 func (g *graph) expand(n *node) {
 	n.edges = []edge{} // expanded, even if it stays empty
+	ignoreSiblings(n.schema)
 	g.expandReferences(n)
 	g.expandInPlace(n)
 	g.expandObject(n)
 	g.expandArray(n)
+}
+
+// ignoreSiblings takes away what up to draft-07 stands beside a $ref: it is to
+// be ignored (draft-07 core, section 8.3), and the library reads some of it.
+func ignoreSiblings(s *santhosh.Schema) {
+	if s.Ref == nil || s.DraftVersion >= 2019 {
+		return
+	}
+	s.Const = nil
+	s.Contains, s.PropertyNames = nil, nil
+	s.If, s.Then, s.Else = nil, nil, nil
 }
 
 func (g *graph) add(n *node, s *santhosh.Schema, keyword string, to step) {

@@ -116,11 +116,11 @@ func (l leaf) values(instance any) (expected, actual string) {
 	case *kind.Pattern:
 		return k.Want, l.got(k.Got, actual)
 	case *kind.Required:
-		return l.name, "absent"
+		return memberName(l.name), "absent"
 	case *kind.Dependency:
-		return fmt.Sprintf("%s (needed by %s)", l.name, k.Prop), "absent"
+		return fmt.Sprintf("%s (needed by %s)", memberName(l.name), memberName(k.Prop)), "absent"
 	case *kind.DependentRequired:
-		return fmt.Sprintf("%s (needed by %s)", l.name, k.Prop), "absent"
+		return fmt.Sprintf("%s (needed by %s)", memberName(l.name), memberName(k.Prop)), "absent"
 	case *kind.AdditionalProperties:
 		obj, _ := value.(map[string]any)
 		return "no such member", describe(obj[l.name])
@@ -205,6 +205,14 @@ func decimalText(r *big.Rat) string {
 		return r.RatString()
 	}
 	return r.FloatString(n)
+}
+
+// memberName leaves no name invisible.
+func memberName(name string) string {
+	if name == "" {
+		return `""`
+	}
+	return name
 }
 
 func count(n int, unit string) string {

@@ -19,14 +19,14 @@ func (x *explainer) inPlace(in *inPlaceRules, v *jsontape.Node, id ref, at uint3
 			found = append(found, e)
 		}
 	}
-	add(x.all(in, id, at, m))
+	add(x.all(in, v, id, at, m))
 	if len(in.anyOf) > 0 {
 		add(x.any(in.anyOf, v, id, at, m))
 	}
 	if len(in.oneOf) > 0 {
 		add(x.one(in.oneOf, v, id, at, m))
 	}
-	if in.not != none && x.eval(in.not, at, noMarks) {
+	if in.not != none && x.branch(in.not, v, at, m) {
 		add(x.fault(id, &kind.Not{}))
 	}
 	if in.cond != none {
@@ -35,7 +35,7 @@ func (x *explainer) inPlace(in *inPlaceRules, v *jsontape.Node, id ref, at uint3
 			next = in.then
 		}
 		if next != none {
-			add(x.node(next, at, m))
+			add(x.must(next, v, at, m))
 		}
 	}
 	x.depth--
@@ -43,13 +43,13 @@ func (x *explainer) inPlace(in *inPlaceRules, v *jsontape.Node, id ref, at uint3
 }
 
 // all explains the schemas that must hold; they are told like one.
-func (x *explainer) all(in *inPlaceRules, id ref, at uint32, m marks) *santhosh.ValidationError {
+func (x *explainer) all(in *inPlaceRules, v *jsontape.Node, id ref, at uint32, m marks) *santhosh.ValidationError {
 	var found []*santhosh.ValidationError
 	try := func(sub ref) {
 		if x.full(found) {
 			return
 		}
-		if e := x.node(sub, at, m); e != nil {
+		if e := x.must(sub, v, at, m); e != nil {
 			found = append(found, e)
 		}
 	}
@@ -66,6 +66,21 @@ func (x *explainer) all(in *inPlaceRules, id ref, at uint32, m marks) *santhosh.
 		return nil
 	}
 	return x.group(id, &kind.AllOf{}, found)
+}
+
+// must explains a schema that must hold. If it does not, it has evaluated
+// nothing, so that unevaluated… is told of what it is about as well.
+func (x *explainer) must(sub ref, v *jsontape.Node, at uint32, m marks) *santhosh.ValidationError {
+	if m == noMarks {
+		return x.node(sub, at, noMarks)
+	}
+	own := x.borrow(v)
+	e := x.node(sub, at, own)
+	if e == nil {
+		x.addMarks(m, own, v)
+	}
+	x.giveBack(own)
+	return e
 }
 
 // any explains anyOf: why no branch holds.

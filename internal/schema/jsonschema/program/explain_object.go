@@ -27,7 +27,7 @@ func (x *explainer) object(o *objectRules, v *jsontape.Node, id ref, at uint32, 
 			continue
 		}
 		if d.sub != none {
-			if e := x.node(d.sub, at, m); e != nil {
+			if e := x.must(d.sub, v, at, m); e != nil {
 				found = append(found, e)
 			}
 		} else if missing := absent(o, d.list, seen); missing != nil {

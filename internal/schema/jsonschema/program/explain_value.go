@@ -49,7 +49,7 @@ func (x *explainer) string(t *textRules, v *jsontape.Node, id ref, at uint32) []
 	var found []*santhosh.ValidationError
 	b := x.text(v, at)
 	x.steps -= len(b) >> 5
-	length := utf8.RuneCount(b)
+	length := utf8.RuneCountInString(view(b))
 	if length < t.shortest {
 		found = append(found, x.fault(id, &kind.MinLength{Got: length, Want: t.shortest}))
 	}

@@ -101,7 +101,7 @@ func (r *run) textAllows(n *node, v *jsontape.Node, at uint32) bool {
 	if t := n.text; t != nil {
 		length := len(b)
 		if v.Flags&jsontape.NonASCII != 0 {
-			length = utf8.RuneCount(b)
+			length = utf8.RuneCountInString(view(b))
 		}
 		if length < t.shortest || length > t.longest {
 			return false
