@@ -120,7 +120,7 @@ type worldOptions struct {
 	file      string // a configuration file; "" for none
 	registry  http.HandlerFunc
 	schema    string // of the subject; "" for dev's
-	padding   int64 // of the registry's answers
+	padding   int64  // of the registry's answers
 }
 
 func newWorld(t *testing.T, o worldOptions) *world {

@@ -39,21 +39,6 @@ func formats() []*santhosh.Format {
 	return list
 }
 
-// digits reads s as n decimal digits, or returns -1.
-func digits(s string, n int) int {
-	if len(s) != n {
-		return -1
-	}
-	value := 0
-	for i := range n {
-		if !isDigit(s[i]) {
-			return -1
-		}
-		value = value*10 + int(s[i]-'0')
-	}
-	return value
-}
-
 // isDateTime: date-time of RFC 3339 section 5.6; "T" and "Z" in either case,
 // no blank in place of the "T".
 func isDateTime(s string) bool {
@@ -66,8 +51,21 @@ func isDate(s string) bool {
 	if len(s) != 10 || s[4] != '-' || s[7] != '-' {
 		return false
 	}
-	year, month, day := digits(s[:4], 4), digits(s[5:7], 2), digits(s[8:], 2)
-	return year >= 0 && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month)
+	century, year, month, day := twoDigits(s[:2]), twoDigits(s[2:4]), twoDigits(s[5:7]), twoDigits(s[8:])
+	return max(century, year) < noDigits && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(century*100+year, month)
+}
+
+// noDigits is more than any two digits.
+const noDigits = 100
+
+// twoDigits reads the first two bytes of s as decimal digits, or returns
+// noDigits or more.
+func twoDigits(s string) int {
+	tens, ones := s[0]-'0', s[1]-'0'
+	if tens > 9 || ones > 9 {
+		return noDigits
+	}
+	return int(tens)*10 + int(ones)
 }
 
 func daysIn(year, month int) int {
@@ -89,17 +87,19 @@ func isTime(s string) bool {
 	if len(s) < 9 || s[2] != ':' || s[5] != ':' {
 		return false
 	}
-	hour, minute, second := digits(s[:2], 2), digits(s[3:5], 2), digits(s[6:8], 2)
-	if hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60 {
+	hour, minute, second := twoDigits(s), twoDigits(s[3:]), twoDigits(s[6:])
+	if hour > 23 || minute > 59 || second > 60 {
 		return false
 	}
 	offset, ok := zoneOffset(afterFraction(s[8:]))
 	if !ok {
 		return false
 	}
+	if second < 60 {
+		return true
+	}
 	const day = 24 * 60
-	utc := (hour*60 + minute - offset + day) % day
-	return second < 60 || utc == day-1
+	return (hour*60+minute-offset+day)%day == day-1
 }
 
 // afterFraction skips a fraction of a second. It leaves a lone dot, which no
@@ -126,8 +126,8 @@ func zoneOffset(s string) (minutes int, ok bool) {
 	if len(s) != 6 || (s[0] != '+' && s[0] != '-') || s[3] != ':' {
 		return 0, false
 	}
-	hour, minute := digits(s[1:3], 2), digits(s[4:], 2)
-	if hour < 0 || hour > 23 || minute < 0 || minute > 59 {
+	hour, minute := twoDigits(s[1:]), twoDigits(s[4:])
+	if hour > 23 || minute > 59 {
 		return 0, false
 	}
 	if s[0] == '-' {
@@ -138,15 +138,13 @@ func zoneOffset(s string) (minutes int, ok bool) {
 
 // isUUID: RFC 9562 section 4, any version and variant, either case.
 func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
+	return len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' &&
+		allHex(s[:8]) && allHex(s[9:13]) && allHex(s[14:18]) && allHex(s[19:23]) && allHex(s[24:])
+}
+
+func allHex(s string) bool {
 	for i := range len(s) {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			if s[i] != '-' {
-				return false
-			}
-		} else if !isHex(s[i]) {
+		if !isHex(s[i]) {
 			return false
 		}
 	}
@@ -338,6 +336,6 @@ func only(s, extra string) bool {
 	return true
 }
 
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-func isAlnum(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'z' }
-func isHex(c byte) bool   { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
+func isDigit(c byte) bool { return c-'0' <= 9 }
+func isAlnum(c byte) bool { return isDigit(c) || c|0x20-'a' <= 'z'-'a' }
+func isHex(c byte) bool   { return isDigit(c) || c|0x20-'a' <= 'f'-'a' }

@@ -35,7 +35,7 @@ func (b *builder) build() *automaton {
 	if found {
 		// An empty match is a match wherever it stands.
 		for range b.a.classes {
-			b.a.next = append(b.a.next, stateFound)
+			b.a.next = append(b.a.next, stateFound*uint16(b.a.classes))
 		}
 		b.a.atEnd = append(b.a.atEnd, true)
 		return &b.a
@@ -45,7 +45,7 @@ func (b *builder) build() *automaton {
 	b.a.atEnd = append(b.a.atEnd, b.endsHere(start, syntax.EmptyBeginText))
 	for state := int(stateStart); state < len(b.sets); state++ {
 		for _, r := range b.samples {
-			b.a.next = append(b.a.next, b.step(b.sets[state], r))
+			b.a.next = append(b.a.next, b.step(b.sets[state], r)*uint16(b.a.classes))
 		}
 		if len(b.sets) > maxStates || len(b.sets)*b.a.classes > maxTransition || b.steps > maxSteps {
 			return nil

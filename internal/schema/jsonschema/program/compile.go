@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -58,6 +59,10 @@ func Compile(root *santhosh.Schema, opts Options) (*Program, error) {
 	}
 	if !p.dynamic {
 		p.skipReferences()
+	}
+	for i := range p.nodes {
+		n := &p.nodes[i]
+		n.slow = p.dynamic || n.leftover != nil
 	}
 	p.runs.New = func() any { return &run{program: p} }
 	return p, nil
@@ -132,7 +137,6 @@ func (c *compiler) fill(r ref) {
 	default:
 		c.types(&n, s)
 		c.values(&n, s)
-		c.format(&n, s)
 		if s.Ref == nil || s.DraftVersion >= 2019 {
 			c.number(&n, s)
 			c.text(&n, s)
@@ -143,7 +147,29 @@ func (c *compiler) fill(r ref) {
 		c.inPlace(&n, s)
 		c.unknown(s)
 	}
+	n.pass = n.passes()
 	c.program.nodes[r] = n
+}
+
+// passes returns the kinds of which the node checks nothing but the kind.
+func (n *node) passes() kindSet {
+	if n.values != nil || n.inPlace != nil || n.leftover != nil {
+		return 0
+	}
+	pass := n.kinds
+	if n.number != nil || n.integerOnly {
+		pass &^= 1 << jsontape.Number
+	}
+	if n.text != nil {
+		pass &^= 1 << jsontape.String
+	}
+	if n.object != nil {
+		pass &^= 1 << jsontape.Object
+	}
+	if n.array != nil {
+		pass &^= 1 << jsontape.Array
+	}
+	return pass
 }
 
 // unknown declines what only a changed front end would bring.
@@ -206,13 +232,6 @@ func (c *compiler) values(n *node, s *santhosh.Schema) {
 	}
 }
 
-func (c *compiler) format(n *node, s *santhosh.Schema) {
-	if s.Format == nil {
-		return
-	}
-	n.format = &format{name: s.Format.Name, check: c.opts.Formats[s.Format.Name], library: s.Format}
-}
-
 func (c *compiler) number(n *node, s *santhosh.Schema) {
 	rules := numberRules{lowest: math.MinInt64, highest: math.MaxInt64}
 	rules.addBound(s.Minimum, minimum)
@@ -232,10 +251,17 @@ func (c *compiler) number(n *node, s *santhosh.Schema) {
 }
 
 func (c *compiler) text(n *node, s *santhosh.Schema) {
-	if s.MinLength == nil && s.MaxLength == nil && s.Pattern == nil {
+	if s.MinLength == nil && s.MaxLength == nil && s.Pattern == nil && s.Format == nil {
 		return
 	}
 	n.text = &textRules{shortest: orElse(s.MinLength, 0), longest: orElse(s.MaxLength, math.MaxInt)}
+	// A character takes at most four bytes, and as an escaped surrogate pair
+	// twelve.
+	few := min(n.text.shortest, math.MaxInt/12)
+	n.text.sureDecoded, n.text.sureEscaped = utf8.UTFMax*few, 12*few
+	if s.Format != nil {
+		n.text.format = &format{name: s.Format.Name, check: c.opts.Formats[s.Format.Name], library: s.Format}
+	}
 	if s.Pattern != nil {
 		n.text.patternText = s.Pattern.String()
 		n.text.pattern = c.pattern(s, "pattern", n.text.patternText)

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/cxrelay/cxrelay/internal/jsontape"
 )
 
 // nameIndex gives every name that an object's keywords know an index.
@@ -59,7 +61,7 @@ func (c *compiler) object(n *node, s *santhosh.Schema) {
 	for len(o.members) < len(x.names) {
 		o.members = append(o.members, none)
 	}
-	o.names = newNameTable(x.names)
+	o.names = newNameTable(x.names, jsontape.HashName)
 	if len(s.Required) > 0 {
 		o.required = x.bits(s.Required)
 	}
@@ -80,6 +82,7 @@ func (c *compiler) object(n *node, s *santhosh.Schema) {
 		o.takesOthers, o.others = true, c.ref(others)
 	}
 	o.walk = len(x.names) > 0 || len(o.patterns) > 0 || o.takesOthers || o.nameRule != none
+	o.plain = len(o.patterns) == 0 && o.nameRule == none
 	if o.walk || s.MinProperties != nil || s.MaxProperties != nil {
 		n.object = &o
 	}

@@ -15,7 +15,10 @@ func (r *run) eval(id ref, at uint32, m marks) bool {
 	if n.kinds>>v.Kind&1 == 0 {
 		return false
 	}
-	if n.leftover != nil || r.program.dynamic {
+	if n.pass>>v.Kind&1 != 0 {
+		return true
+	}
+	if n.slow {
 		return r.evalSlow(n, v, id, at, m)
 	}
 	return r.keywords(n, v, at, m)
@@ -42,19 +45,15 @@ func (r *run) evalSlow(n *node, v *jsontape.Node, id ref, at uint32, m marks) bo
 	return ok
 }
 
-// keywords is the verdict of everything but type and unevaluated….
+// keywords is the verdict of everything but the kind and unevaluated….
 func (r *run) keywords(n *node, v *jsontape.Node, at uint32, m marks) bool {
 	switch v.Kind {
 	case jsontape.Number:
-		literal := r.raw[v.Off:v.End]
-		if n.integerOnly && !isInteger(literal, v.Flags) {
-			return false
-		}
-		if n.number != nil && !n.number.allow(literal, v.Flags) {
+		if (n.number != nil || n.integerOnly) && !n.allows(r.raw[v.Off:v.End], v.Flags) {
 			return false
 		}
 	case jsontape.String:
-		if (n.text != nil || n.format != nil) && !r.textAllows(n, v, at) {
+		if n.text != nil && !r.textAllows(n.text, v, at) {
 			return false
 		}
 	case jsontape.Object:
@@ -116,16 +115,16 @@ func holds(want, seen []uint64) bool {
 
 // members looks at every member, and sets the bits of the known names.
 func (r *run) members(o *objectRules, v *jsontape.Node, at uint32, m marks, seen []uint64) bool {
-	i := at + 1
 	r.steps -= int(v.Count)
+	if o.plain && m == noMarks {
+		return r.plainMembers(o, int(v.Count), at, seen)
+	}
+	i := at + 1
 	for k := range int(v.Count) {
 		name := &r.nodes[i]
-		key := r.raw[name.Off:name.End]
-		if name.Flags&jsontape.Escaped != 0 {
-			key = r.text(name, i)
-		}
+		key := r.text(name, i)
 		taken := false
-		if index := o.names.find(key); index >= 0 {
+		if index := o.names.find(key, name.Hash()); index >= 0 {
 			seen[index>>6] |= 1 << (index & 63)
 			if sub := o.members[index]; sub != none {
 				taken = true
@@ -155,6 +154,36 @@ func (r *run) members(o *objectRules, v *jsontape.Node, at uint32, m marks, seen
 			r.mark(m, k)
 		}
 		i = r.nodes[i+1].Next
+	}
+	return true
+}
+
+// plainMembers is members for an object of properties and
+// additionalProperties alone, where nobody asks what was evaluated. Most
+// objects are such, and most of a check is spent here.
+func (r *run) plainMembers(o *objectRules, count int, at uint32, seen []uint64) bool {
+	nodes, names := r.nodes, &o.names
+	for i := at + 1; count > 0; count-- {
+		name, value := &nodes[i], &nodes[i+1]
+		key := r.raw[name.Off:name.End]
+		if name.Flags&jsontape.Escaped != 0 {
+			key = r.text(name, i)
+		}
+		sub := o.others
+		if index := names.find(key, name.Hash()); index >= 0 {
+			seen[index>>6] |= 1 << (index & 63)
+			if sub = o.members[index]; sub == none {
+				sub = o.others
+			}
+		}
+		if sub != none {
+			if n := &r.program.nodes[sub]; n.pass>>value.Kind&1 == 0 && !r.eval(sub, i+1, noMarks) {
+				return false
+			}
+		} else if o.closed {
+			return false
+		}
+		i = value.Next
 	}
 	return true
 }

@@ -117,8 +117,8 @@ func (x *explainer) nodeHere(n *node, v *jsontape.Node, id ref, at uint32, m mar
 		}
 		return x.fault(id, &kind.Enum{Want: set.want})
 	}
-	if n.format != nil && v.Kind == jsontape.String && !n.format.allows(x.text(v, at)) {
-		return x.fault(id, &kind.Format{Want: n.format.name, Err: errFormat})
+	if t := n.text; t != nil && t.format != nil && v.Kind == jsontape.String && !t.format.allows(x.text(v, at)) {
+		return x.fault(id, &kind.Format{Want: t.format.name, Err: errFormat})
 	}
 	own := m
 	if n.asks(v) {

@@ -48,7 +48,7 @@ func (d *need) fault(missing []string) santhosh.ErrorKind {
 func absent(o *objectRules, list []string, seen []uint64) []string {
 	var missing []string
 	for _, name := range list {
-		if i := o.names.find([]byte(name)); seen[i>>6]>>(i&63)&1 == 0 {
+		if i := o.names.find([]byte(name), jsontape.HashName(name)); seen[i>>6]>>(i&63)&1 == 0 {
 			missing = append(missing, name)
 		}
 	}
@@ -72,7 +72,7 @@ func (x *explainer) members(o *objectRules, v *jsontape.Node, id ref, at uint32,
 				found = append(found, e)
 			}
 		}
-		if index := o.names.find([]byte(name)); index >= 0 {
+		if index := o.names.find([]byte(name), x.nodes[i].Hash()); index >= 0 {
 			seen[index>>6] |= 1 << (index & 63)
 			if sub := o.members[index]; sub != none {
 				try(sub)

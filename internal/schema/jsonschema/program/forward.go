@@ -71,7 +71,7 @@ func (p *Program) endOfChain(r ref) ref {
 
 func (n *node) onlyRef() bool {
 	in := n.inPlace
-	return n.values == nil && n.format == nil && n.number == nil && n.text == nil && n.object == nil && n.array == nil && n.leftover == nil &&
+	return n.values == nil && n.number == nil && n.text == nil && n.object == nil && n.array == nil && n.leftover == nil &&
 		in.dynamic == nil && len(in.allOf)+len(in.anyOf)+len(in.oneOf) == 0 && in.not == none && in.cond == none
 }
 

@@ -8,19 +8,21 @@ import (
 // nameTable gives each of a fixed set of texts its index. It is an open
 // addressing table, at most half full and never written after newNameTable, so
 // a payload cannot make a look-up longer than the texts of the schema do, and
-// its hash needs no seed.
+// its hash needs no seed. Names of members are looked up by the hash that the
+// scanner gave them, other texts by hash.
 type nameTable struct {
 	slots []nameSlot // a power of two; nil: the empty set
 	names []string
 }
 
 type nameSlot struct {
-	hash  uint32
-	index uint32 // plus one; 0 marks an empty slot
+	hash        uint32
+	index       uint32 // plus one; 0 marks an empty slot
+	first, last uint64 // eight bytes, of a name of 8 to 16; they may overlap
 }
 
 // newNameTable keeps names, which must all be different.
-func newNameTable(names []string) nameTable {
+func newNameTable(names []string, hash func(string) uint32) nameTable {
 	if len(names) == 0 {
 		return nameTable{}
 	}
@@ -30,32 +32,53 @@ func newNameTable(names []string) nameTable {
 	}
 	t := nameTable{slots: make([]nameSlot, size), names: names}
 	for i, name := range names {
-		h := hash([]byte(name))
+		h := hash(name)
 		at := h & uint32(size-1)
 		for t.slots[at].index != 0 {
 			at = (at + 1) & uint32(size-1)
 		}
 		t.slots[at] = nameSlot{hash: h, index: uint32(i) + 1}
+		if b := []byte(name); shortName(len(b)) {
+			t.slots[at].first, t.slots[at].last = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[len(b)-8:])
+		}
 	}
 	return t
 }
 
-// find returns the index of a text, or -1.
-func (t *nameTable) find(b []byte) int {
-	if len(t.slots) == 0 {
+// shortName reports whether two words hold a whole name.
+func shortName(n int) bool { return n >= 8 && n <= 16 }
+
+// find returns the index of a text with that hash, or -1.
+func (t *nameTable) find(b []byte, h uint32) int {
+	slots := t.slots
+	if len(slots) == 0 {
 		return -1
 	}
-	h, mask := hash(b), uint32(len(t.slots)-1)
-	for at := h & mask; ; at = (at + 1) & mask {
-		s := t.slots[at&mask]
+	for at := int(h); ; at++ {
+		s := &slots[at&(len(slots)-1)]
 		if s.index == 0 {
 			return -1
 		}
-		if s.hash == h && t.names[s.index-1] == string(b) {
+		if s.hash == h && t.is(s, b) {
 			return int(s.index - 1)
 		}
 	}
 }
+
+// is compares b with the text of a slot, the names of usual length without a
+// call.
+func (t *nameTable) is(s *nameSlot, b []byte) bool {
+	name := t.names[s.index-1]
+	if len(name) != len(b) {
+		return false
+	}
+	if n := len(b); shortName(n) {
+		return binary.LittleEndian.Uint64(b) == s.first && binary.LittleEndian.Uint64(b[n-8:]) == s.last
+	}
+	return name == string(b)
+}
+
+func hashText(s string) uint32 { return hash([]byte(s)) }
 
 // hash folds eight bytes at a time; the last eight may overlap with those
 // before them.

@@ -335,6 +335,14 @@ func shortInt(literal []byte, flags jsontape.Flags) (n int64, ok bool) {
 	return n, true
 }
 
+// allows is the verdict of type and of the number keywords on a number.
+func (n *node) allows(literal []byte, flags jsontape.Flags) bool {
+	if n.integerOnly && flags&jsontape.Fraction != 0 && !isInteger(literal, flags) {
+		return false
+	}
+	return n.number == nil || n.number.allow(literal, flags)
+}
+
 // allow is the verdict of the number keywords.
 func (r *numberRules) allow(literal []byte, flags jsontape.Flags) bool {
 	n, short := shortInt(literal, flags)

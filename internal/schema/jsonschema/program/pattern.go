@@ -6,10 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// pattern is a compiled pattern: an automaton where one of modest size does
-// it, else Go's own engine, which is RE2 as well. Both take time linear in
-// the text, and mean the same.
+// pattern is a compiled pattern: a chain where that does it, else an automaton
+// of modest size, else Go's own engine, which is RE2 as well. All take time
+// linear in the text, and mean the same.
 type pattern struct {
+	chain     *chain
 	automaton *automaton
 	regexp    *regexp.Regexp
 }
@@ -19,15 +20,19 @@ func newPattern(text string) (*pattern, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a := newAutomaton(text); a != nil {
-		return &pattern{automaton: a}, nil
+	p := &pattern{regexp: re}
+	if p.automaton = newAutomaton(text); p.automaton != nil {
+		p.chain = newChain(p.automaton)
 	}
-	return &pattern{regexp: re}, nil
+	return p, nil
 }
 
 // match reports whether b, which is valid UTF-8, contains a match.
 func (p *pattern) match(b []byte) bool {
-	if p.automaton != nil {
+	switch {
+	case p.chain != nil:
+		return p.chain.match(b)
+	case p.automaton != nil:
 		return p.automaton.match(b)
 	}
 	return p.regexp.Match(b)
@@ -39,8 +44,8 @@ type automaton struct {
 	ascii   [utf8.RuneSelf]uint8 // class of an ASCII character
 	others  []runeClass          // of the rest, sorted by their first rune
 	classes int
-	next    []uint16 // [state*classes+class]
-	atEnd   []bool   // per state: a text that ends here matches
+	next    []uint16 // [state+class]; states are multiples of classes
+	atEnd   []bool   // by number of the state: a text that ends here matches
 }
 
 type runeClass struct {
@@ -48,7 +53,7 @@ type runeClass struct {
 	class uint8
 }
 
-// The states that end a match at once, and the one it begins in.
+// The states that end a match at once, and the one it begins in, by number.
 const (
 	stateFailed uint16 = iota // whatever follows, there is no match
 	stateFound                // whatever follows, there is one
@@ -56,7 +61,7 @@ const (
 )
 
 func (a *automaton) match(b []byte) bool {
-	state := stateStart
+	state, last := int(stateStart)*a.classes, int(stateFound)*a.classes
 	for i := 0; i < len(b); {
 		var class uint8
 		if c := b[i]; c < utf8.RuneSelf {
@@ -67,11 +72,11 @@ func (a *automaton) match(b []byte) bool {
 			class = a.class(r)
 			i += n
 		}
-		if state = a.next[int(state)*a.classes+int(class)]; state <= stateFound {
-			return state == stateFound
+		if state = int(a.next[state+int(class)]); state <= last {
+			return state == last
 		}
 	}
-	return a.atEnd[state]
+	return a.atEnd[state/a.classes]
 }
 
 // class finds the class of a rune beyond ASCII.

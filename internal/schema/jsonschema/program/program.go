@@ -42,23 +42,27 @@ const anyKind kindSet = 1<<jsontape.Null | 1<<jsontape.False | 1<<jsontape.True 
 // that a value passes them with one test.
 type node struct {
 	kinds       kindSet // what type (and a schema that is false) leaves
+	pass        kindSet // of these, the ones with nothing else to check
 	integerOnly bool    // a number must be an integer
+	slow        bool    // it has leftover rules, or the program is dynamic
+	resource    int32   // the schema resource that it stands in; used for dynamic references only
 	values      *valueSet
-	format      *format
 	number      *numberRules
 	text        *textRules
 	object      *objectRules
 	array       *arrayRules
 	inPlace     *inPlaceRules
 	leftover    *leftoverRules
-	resource    int32 // the schema resource that it stands in; used for dynamic references only
 }
 
 // textRules are the keywords about strings; lengths are in characters.
 type textRules struct {
 	shortest, longest int
+	sureDecoded       int // so many bytes of UTF-8 are at least shortest characters
+	sureEscaped       int // the same for bytes as they stand in a JSON text
 	pattern           *pattern
 	patternText       string
+	format            *format
 }
 
 // format is an asserted format.
@@ -73,6 +77,7 @@ type format struct {
 type objectRules struct {
 	fewest, most int
 	walk         bool // members must be looked at one by one
+	plain        bool // only properties and additionalProperties look at them
 	names        nameTable
 	members      []ref    // properties, by index; none: the name is only asked for
 	required     []uint64 // bits

@@ -95,23 +95,30 @@ func (r *run) compareNames(a, b uint32) int {
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // textAllows is the verdict of the keywords about strings, format included.
-func (r *run) textAllows(n *node, v *jsontape.Node, at uint32) bool {
+func (r *run) textAllows(t *textRules, v *jsontape.Node, at uint32) bool {
+	if t.pattern == nil && t.format == nil && t.surely(int(v.End-v.Off), t.sureEscaped) {
+		return true
+	}
 	b := r.text(v, at)
 	r.steps -= len(b) >> 5
-	if t := n.text; t != nil {
-		length := len(b)
-		if v.Flags&jsontape.NonASCII != 0 {
-			length = utf8.RuneCountInString(view(b))
-		}
-		if length < t.shortest || length > t.longest {
+	if v.Flags&jsontape.NonASCII == 0 {
+		if len(b) < t.shortest || len(b) > t.longest {
 			return false
 		}
-		if t.pattern != nil && !t.pattern.match(b) {
+	} else if !t.surely(len(b), t.sureDecoded) {
+		if length := utf8.RuneCountInString(view(b)); length < t.shortest || length > t.longest {
 			return false
 		}
 	}
-	return n.format == nil || n.format.allows(b)
+	if t.pattern != nil && !t.pattern.match(b) {
+		return false
+	}
+	return t.format == nil || t.format.allows(b)
 }
+
+// surely reports whether a string of that many bytes is neither too short nor
+// too long, whatever its characters are.
+func (t *textRules) surely(bytes, enough int) bool { return bytes <= t.longest && bytes >= enough }
 
 func (f *format) allows(b []byte) bool {
 	if f.check != nil {

@@ -107,7 +107,7 @@ func newValueSet(want []any, single bool) *valueSet {
 	if len(ints) == numbers && numbers <= fewInts {
 		set.ints = ints
 	}
-	set.strings, set.keys = newNameTable(texts), newNameTable(keys)
+	set.strings, set.keys = newNameTable(texts, hashText), newNameTable(keys, hashText)
 	return set
 }
 
@@ -126,7 +126,11 @@ func (r *run) contains(set *valueSet, at uint32) bool {
 	}
 	switch n.Kind {
 	case jsontape.String:
-		return set.strings.find(r.text(n, at)) >= 0
+		b := r.text(n, at)
+		if list := set.strings.names; len(list) == 1 {
+			return list[0] == string(b)
+		}
+		return set.strings.find(b, hash(b)) >= 0
 	case jsontape.Number:
 		if set.ints != nil {
 			if v, ok := shortInt(r.raw[n.Off:n.End], n.Flags); ok {
@@ -137,7 +141,7 @@ func (r *run) contains(set *valueSet, at uint32) bool {
 	case jsontape.Array, jsontape.Object:
 		r.steps -= int(n.Next - at)
 		r.keys = r.appendKey(r.keys[:0], at)
-		return set.keys.find(r.keys) >= 0
+		return set.keys.find(r.keys, hash(r.keys)) >= 0
 	}
 	return true
 }
