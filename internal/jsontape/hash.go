@@ -11,13 +11,7 @@ import (
 // and whoever sends a text can see to it; it is for finding a name among few,
 // or in a table that the sender does not fill.
 func HashName(name string) uint32 {
-	var few [64]byte
-	b := few[:]
-	if len(name)+8 > len(few) {
-		b = make([]byte, len(name)+8)
-	}
-	copy(b, name)
-	return hashName(b, 0, len(name))
+	return hashName([]byte(name), 0, len(name)) // the compiler makes no copy
 }
 
 // hashName hashes b[i:i+n]. It may read beyond, and ignores what it reads

@@ -42,7 +42,7 @@ func formats() []*santhosh.Format {
 // isDateTime: date-time of RFC 3339 section 5.6; "T" and "Z" in either case,
 // no blank in place of the "T".
 func isDateTime(s string) bool {
-	return len(s) > 11 && (s[10] == 'T' || s[10] == 't') && isDate(s[:10]) && isTime(s[11:])
+	return len(s) > 11 && s[10]|0x20 == 't' && isDate(s[:10]) && isTime(s[11:])
 }
 
 // isDate: full-date of RFC 3339 section 5.6, with the days of each month
@@ -51,24 +51,26 @@ func isDate(s string) bool {
 	if len(s) != 10 || s[4] != '-' || s[7] != '-' {
 		return false
 	}
-	century, year, month, day := twoDigits(s[:2]), twoDigits(s[2:4]), twoDigits(s[5:7]), twoDigits(s[8:])
-	return max(century, year) < noDigits && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(century*100+year, month)
+	century, year, month, day := twoDigits(s[0], s[1]), twoDigits(s[2], s[3]), twoDigits(s[5], s[6]), twoDigits(s[8], s[9])
+	if max(century, year) >= noDigits || month-1 > 11 || day-1 > 30 {
+		return false
+	}
+	return day <= 28 || day <= daysIn(century*100+year, month)
 }
 
 // noDigits is more than any two digits.
 const noDigits = 100
 
-// twoDigits reads the first two bytes of s as decimal digits, or returns
-// noDigits or more.
-func twoDigits(s string) int {
-	tens, ones := s[0]-'0', s[1]-'0'
+// twoDigits reads two decimal digits, or returns noDigits.
+func twoDigits(tens, ones byte) uint {
+	tens, ones = tens-'0', ones-'0'
 	if tens > 9 || ones > 9 {
 		return noDigits
 	}
-	return int(tens)*10 + int(ones)
+	return uint(tens)*10 + uint(ones)
 }
 
-func daysIn(year, month int) int {
+func daysIn(year, month uint) uint {
 	switch month {
 	case 4, 6, 9, 11:
 		return 30
@@ -87,7 +89,7 @@ func isTime(s string) bool {
 	if len(s) < 9 || s[2] != ':' || s[5] != ':' {
 		return false
 	}
-	hour, minute, second := twoDigits(s), twoDigits(s[3:]), twoDigits(s[6:])
+	hour, minute, second := twoDigits(s[0], s[1]), twoDigits(s[3], s[4]), twoDigits(s[6], s[7])
 	if hour > 23 || minute > 59 || second > 60 {
 		return false
 	}
@@ -99,7 +101,7 @@ func isTime(s string) bool {
 		return true
 	}
 	const day = 24 * 60
-	return (hour*60+minute-offset+day)%day == day-1
+	return (int(hour*60+minute)-offset+day)%day == day-1
 }
 
 // afterFraction skips a fraction of a second. It leaves a lone dot, which no
@@ -126,14 +128,15 @@ func zoneOffset(s string) (minutes int, ok bool) {
 	if len(s) != 6 || (s[0] != '+' && s[0] != '-') || s[3] != ':' {
 		return 0, false
 	}
-	hour, minute := twoDigits(s[1:]), twoDigits(s[4:])
+	hour, minute := twoDigits(s[1], s[2]), twoDigits(s[4], s[5])
 	if hour > 23 || minute > 59 {
 		return 0, false
 	}
+	minutes = int(hour*60 + minute)
 	if s[0] == '-' {
-		return -(hour*60 + minute), true
+		return -minutes, true
 	}
-	return hour*60 + minute, true
+	return minutes, true
 }
 
 // isUUID: RFC 9562 section 4, any version and variant, either case.

@@ -65,14 +65,10 @@ func (r *run) keywords(n *node, v *jsontape.Node, at uint32, m marks) bool {
 			return false
 		}
 	}
-	if n.values != nil && !r.isOneOf(n.values, at) {
+	if set := n.values; set != nil && (!r.contains(set, at) || set.also != nil && !r.contains(set.also, at)) {
 		return false
 	}
 	return n.inPlace == nil || r.inPlace(n.inPlace, v, at, m)
-}
-
-func (r *run) isOneOf(set *valueSet, at uint32) bool {
-	return r.contains(set, at) && (set.also == nil || r.contains(set.also, at))
 }
 
 // object is the verdict of the keywords about objects.
@@ -169,8 +165,13 @@ func (r *run) plainMembers(o *objectRules, count int, at uint32, seen []uint64) 
 		if name.Flags&jsontape.Escaped != 0 {
 			key = r.text(name, i)
 		}
-		sub := o.others
-		if index := names.find(key, name.Hash()); index >= 0 {
+		sub, hash, index := o.others, name.Hash(), 0
+		if s := &names.slots[int(hash)&(len(names.slots)-1)]; s.is(key, hash) {
+			index = int(s.index) - 1
+		} else {
+			index = names.find(key, hash)
+		}
+		if index >= 0 {
 			seen[index>>6] |= 1 << (index & 63)
 			if sub = o.members[index]; sub == none {
 				sub = o.others

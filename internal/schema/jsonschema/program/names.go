@@ -19,6 +19,7 @@ type nameSlot struct {
 	hash        uint32
 	index       uint32 // plus one; 0 marks an empty slot
 	first, last uint64 // eight bytes, of a name of 8 to 16; they may overlap
+	short       int    // length of such a name, else 0
 }
 
 // newNameTable keeps names, which must all be different.
@@ -39,7 +40,8 @@ func newNameTable(names []string, hash func(string) uint32) nameTable {
 		}
 		t.slots[at] = nameSlot{hash: h, index: uint32(i) + 1}
 		if b := []byte(name); shortName(len(b)) {
-			t.slots[at].first, t.slots[at].last = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[len(b)-8:])
+			s := &t.slots[at]
+			s.first, s.last, s.short = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[len(b)-8:]), len(b)
 		}
 	}
 	return t
@@ -59,23 +61,17 @@ func (t *nameTable) find(b []byte, h uint32) int {
 		if s.index == 0 {
 			return -1
 		}
-		if s.hash == h && t.is(s, b) {
+		if s.hash == h && t.names[s.index-1] == string(b) {
 			return int(s.index - 1)
 		}
 	}
 }
 
-// is compares b with the text of a slot, the names of usual length without a
-// call.
-func (t *nameTable) is(s *nameSlot, b []byte) bool {
-	name := t.names[s.index-1]
-	if len(name) != len(b) {
-		return false
-	}
-	if n := len(b); shortName(n) {
-		return binary.LittleEndian.Uint64(b) == s.first && binary.LittleEndian.Uint64(b[n-8:]) == s.last
-	}
-	return name == string(b)
+// is reports whether b is the text of the slot, if that has usual length: it
+// never calls anything, so that it can be inlined.
+func (s *nameSlot) is(b []byte, h uint32) bool {
+	n := len(b)
+	return s.hash == h && s.short == n && n >= 8 && binary.LittleEndian.Uint64(b) == s.first && binary.LittleEndian.Uint64(b[n-8:]) == s.last
 }
 
 func hashText(s string) uint32 { return hash([]byte(s)) }

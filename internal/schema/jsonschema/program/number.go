@@ -335,6 +335,35 @@ func shortInt(literal []byte, flags jsontape.Flags) (n int64, ok bool) {
 	return n, true
 }
 
+// floorOf returns the integer below or at a literal of at most 18 bytes without
+// an exponent.
+func floorOf(literal []byte, flags jsontape.Flags) (n int64, ok bool) {
+	if len(literal) > 18 {
+		return 0, false
+	}
+	rest := literal
+	if flags&jsontape.Negative != 0 {
+		rest = literal[1:]
+	}
+	i := 0
+	for ; i < len(rest) && rest[i] != '.'; i++ {
+		c := rest[i] - '0'
+		if c > 9 {
+			return 0, false
+		}
+		n = n*10 + int64(c)
+	}
+	for i++; i < len(rest); i++ {
+		if rest[i]-'0' > 9 {
+			return 0, false
+		}
+	}
+	if flags&jsontape.Negative != 0 {
+		n = -n - 1
+	}
+	return n, true
+}
+
 // allows is the verdict of type and of the number keywords on a number.
 func (n *node) allows(literal []byte, flags jsontape.Flags) bool {
 	if n.integerOnly && flags&jsontape.Fraction != 0 && !isInteger(literal, flags) {
@@ -352,6 +381,11 @@ func (r *numberRules) allow(literal []byte, flags jsontape.Flags) bool {
 		}
 		if len(r.divisors) == 0 {
 			return true
+		}
+	}
+	if !short && len(r.divisors) == 0 {
+		if floor, ok := floorOf(literal, flags); ok && floor >= r.lowest && floor < r.highest {
+			return true // with the integers around it
 		}
 	}
 	d := ParseDecimal(literal)

@@ -137,13 +137,17 @@ func (r *run) contains(set *valueSet, at uint32) bool {
 				return slices.Contains(set.ints, v)
 			}
 		}
-		fallthrough
+		return r.hasKey(set, at)
 	case jsontape.Array, jsontape.Object:
-		r.steps -= int(n.Next - at)
-		r.keys = r.appendKey(r.keys[:0], at)
-		return set.keys.find(r.keys, hash(r.keys)) >= 0
+		return r.hasKey(set, at)
 	}
 	return true
+}
+
+func (r *run) hasKey(set *valueSet, at uint32) bool {
+	r.steps -= int(r.nodes[at].Next - at)
+	r.keys = r.appendKey(r.keys[:0], at)
+	return set.keys.find(r.keys, hash(r.keys)) >= 0
 }
 
 // appendKey is AppendKey for the value at index at. It recurses as deep as
