@@ -161,15 +161,12 @@ func (r *run) plainMembers(o *objectRules, count int, at uint32, seen []uint64) 
 	nodes, names := r.nodes, &o.names
 	for i := at + 1; count > 0; count-- {
 		name, value := &nodes[i], &nodes[i+1]
-		key := r.raw[name.Off:name.End]
-		if name.Flags&jsontape.Escaped != 0 {
-			key = r.text(name, i)
-		}
 		sub, hash, index := o.others, name.Hash(), 0
-		if s := &names.slots[int(hash)&(len(names.slots)-1)]; s.is(key, hash) {
+		s := &names.slots[int(hash)&(len(names.slots)-1)]
+		if name.Flags&jsontape.Escaped == 0 && s.is(r.raw, int(name.Off), int(name.End-name.Off), hash) {
 			index = int(s.index) - 1
 		} else {
-			index = names.find(key, hash)
+			index = names.find(r.text(name, i), hash)
 		}
 		if index >= 0 {
 			seen[index>>6] |= 1 << (index & 63)

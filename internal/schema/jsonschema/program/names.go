@@ -18,8 +18,9 @@ type nameTable struct {
 type nameSlot struct {
 	hash        uint32
 	index       uint32 // plus one; 0 marks an empty slot
-	first, last uint64 // eight bytes, of a name of 8 to 16; they may overlap
-	short       int    // length of such a name, else 0
+	first, last uint64 // eight bytes of a name of at most 16; they may overlap
+	mask        uint64 // of first: a name of less than eight bytes has fewer
+	length      int    // of such a name plus one, else 0
 }
 
 // newNameTable keeps names, which must all be different.
@@ -39,16 +40,36 @@ func newNameTable(names []string, hash func(string) uint32) nameTable {
 			at = (at + 1) & uint32(size-1)
 		}
 		t.slots[at] = nameSlot{hash: h, index: uint32(i) + 1}
-		if b := []byte(name); shortName(len(b)) {
-			s := &t.slots[at]
-			s.first, s.last, s.short = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[len(b)-8:]), len(b)
-		}
+		t.slots[at].remember(name)
 	}
 	return t
 }
 
-// shortName reports whether two words hold a whole name.
-func shortName(n int) bool { return n >= 8 && n <= 16 }
+// remember fills in what is needs of a name of usual length.
+func (s *nameSlot) remember(name string) {
+	if len(name) > 16 {
+		return
+	}
+	var first [8]byte
+	copy(first[:], name)
+	s.first, s.length = binary.LittleEndian.Uint64(first[:]), len(name)+1
+	s.mask = ^uint64(0)
+	if len(name) < 8 {
+		s.mask = 1<<(8*len(name)) - 1
+	} else {
+		s.last = binary.LittleEndian.Uint64([]byte(name[len(name)-8:]))
+	}
+}
+
+// is reports whether the n bytes of text from off on are the name of the
+// slot, if that has usual length and eight bytes can be read. It never calls
+// anything; find knows the rest.
+func (s *nameSlot) is(text []byte, off, n int, h uint32) bool {
+	if s.hash != h || s.length != n+1 || off+8 > len(text) || binary.LittleEndian.Uint64(text[off:])&s.mask != s.first {
+		return false
+	}
+	return n <= 8 || binary.LittleEndian.Uint64(text[off+n-8:]) == s.last
+}
 
 // find returns the index of a text with that hash, or -1.
 func (t *nameTable) find(b []byte, h uint32) int {
@@ -65,13 +86,6 @@ func (t *nameTable) find(b []byte, h uint32) int {
 			return int(s.index - 1)
 		}
 	}
-}
-
-// is reports whether b is the text of the slot, if that has usual length: it
-// never calls anything, so that it can be inlined.
-func (s *nameSlot) is(b []byte, h uint32) bool {
-	n := len(b)
-	return s.hash == h && s.short == n && n >= 8 && binary.LittleEndian.Uint64(b) == s.first && binary.LittleEndian.Uint64(b[n-8:]) == s.last
 }
 
 func hashText(s string) uint32 { return hash([]byte(s)) }
