@@ -82,17 +82,16 @@ func assemble(c *santhosh.Compiler, root *santhosh.Schema, docs *documents) (*en
 	if cost.endless != nil {
 		return nil, cost.endless
 	}
-	e := &engine{builders: newBuilders()}
-	prog, err := program.Compile(root, program.Options{
+	prog, declined, err := fastPath(root, program.Options{
 		Formats: ownFormats(), Visits: cost.visits,
 		Schemas: g.schemas(), Resource: places.of, Root: places.schema,
 	})
-	var declined *program.DeclinedError
-	switch {
-	case err == nil:
-		e.program = prog
-	case !errors.As(err, &declined):
+	if err != nil {
 		return nil, err
+	}
+	e := &engine{program: prog, builders: newBuilders()}
+	switch {
+	case declined == nil:
 	case cost.unbounded != nil:
 		cost.unbounded.Declined = fmt.Sprintf("%v at %s", declined, localNames(declined.Location))
 		return nil, cost.unbounded
@@ -106,6 +105,16 @@ func assemble(c *santhosh.Compiler, root *santhosh.Schema, docs *documents) (*en
 	g.replaceEquality()
 	e.judge = newJudge(root)
 	return e, nil
+}
+
+// fastPath compiles the program, or says why there is none.
+func fastPath(root *santhosh.Schema, opts program.Options) (*program.Program, *program.DeclinedError, error) {
+	prog, err := program.Compile(root, opts)
+	var declined *program.DeclinedError
+	if errors.As(err, &declined) {
+		return nil, declined, nil
+	}
+	return prog, nil, err
 }
 
 func newCompiler(docs *documents) *santhosh.Compiler {

@@ -49,3 +49,12 @@ func Library(def schema.Definition) (schema.Validator, error) {
 	newGraph(root) // takes away what it must
 	return &engine{judge: newJudge(root)}, nil
 }
+
+// Disagreeing is an engine with the program of one validator and the judge of
+// another, which repeats every check.
+func Disagreeing(fast, slow schema.Validator, compared func(Comparison)) schema.Validator {
+	return &engine{
+		program: fast.(*engine).program, judge: slow.(*engine).judge, builders: newBuilders(),
+		shadow: shadow{rate: 1, compared: compared},
+	}
+}

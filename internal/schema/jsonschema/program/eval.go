@@ -161,7 +161,8 @@ func (r *run) plainMembers(o *objectRules, count int, at uint32, seen []uint64) 
 	nodes, names := r.nodes, &o.names
 	for i := at + 1; count > 0; count-- {
 		name, value := &nodes[i], &nodes[i+1]
-		sub, hash, index := o.others, name.Hash(), 0
+		sub, hash := o.others, name.Hash()
+		var index int
 		s := &names.slots[int(hash)&(len(names.slots)-1)]
 		if name.Flags&jsontape.Escaped == 0 && s.is(r.raw, int(name.Off), int(name.End-name.Off), hash) {
 			index = int(s.index) - 1

@@ -93,23 +93,23 @@ func hashText(s string) uint32 { return hash([]byte(s)) }
 // hash folds eight bytes at a time; the last eight may overlap with those
 // before them.
 func hash(b []byte) uint32 {
-	const k1, k2 = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
-	h, n := uint64(len(b))*k2, len(b)
+	const k = 0xC2B2AE3D27D4EB4F
+	h, n := uint64(len(b))*k, len(b)
 	switch {
 	case n > 8:
 		for i := 0; i < n-8; i += 8 {
-			h = fold(h^binary.LittleEndian.Uint64(b[i:]), k1)
+			h = fold(h ^ binary.LittleEndian.Uint64(b[i:]))
 		}
-		h = fold(h^binary.LittleEndian.Uint64(b[n-8:]), k1)
+		h = fold(h ^ binary.LittleEndian.Uint64(b[n-8:]))
 	case n >= 4:
-		h = fold(h^(uint64(binary.LittleEndian.Uint32(b))|uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32), k1)
+		h = fold(h ^ (uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32))
 	case n > 0:
-		h = fold(h^(uint64(b[0])|uint64(b[n>>1])<<8|uint64(b[n-1])<<16), k1)
+		h = fold(h ^ (uint64(b[0]) | uint64(b[n>>1])<<8 | uint64(b[n-1])<<16))
 	}
 	return uint32(h ^ h>>32)
 }
 
-func fold(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a, b)
+func fold(h uint64) uint64 {
+	hi, lo := bits.Mul64(h, 0x9E3779B97F4A7C15)
 	return hi ^ lo
 }
