@@ -42,7 +42,7 @@ func TestAcceptAllocatesNothing(t *testing.T) {
 			}
 		}
 		run()
-		if n := testing.AllocsPerRun(200, run); n >= 1 {
+		if n := testing.AllocsPerRun(200, run); n >= 1 && !forgetful {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
