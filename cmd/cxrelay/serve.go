@@ -45,6 +45,7 @@ they are there. A second signal ends the program at once.`,
 			if err != nil {
 				return err
 			}
+			defer collectSeldom(os.LookupEnv, int64(cfg.Limits.InFlightBytes))()
 			relay, err := app.New(app.Options{Config: cfg, Build: appBuild(), Log: log, Level: level})
 			if err != nil {
 				return explainStart(err)
