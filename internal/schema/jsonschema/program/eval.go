@@ -74,7 +74,7 @@ func (r *run) keywords(n *node, v *jsontape.Node, at uint32, m marks) bool {
 // object is the verdict of the keywords about objects.
 func (r *run) object(o *objectRules, v *jsontape.Node, at uint32, m marks) bool {
 	count := int(v.Count)
-	if count < o.fewest || count > o.most {
+	if count < o.fewest || count > o.most || r.steps < 0 {
 		return false
 	}
 	if !o.walk {
@@ -176,7 +176,18 @@ func (r *run) plainMembers(o *objectRules, count int, at uint32, seen []uint64) 
 			}
 		}
 		if sub != none {
-			if n := &r.program.nodes[sub]; n.pass>>value.Kind&1 == 0 && !r.eval(sub, i+1, noMarks) {
+			// This is eval by hand; object and array test the budget.
+			n, kind := &r.program.nodes[sub], value.Kind&7
+			r.steps--
+			switch {
+			case n.pass>>kind&1 != 0:
+			case n.kinds>>kind&1 == 0:
+				return false
+			case n.slow:
+				if !r.evalSlow(n, value, sub, i+1, noMarks) {
+					return false
+				}
+			case !r.keywords(n, value, i+1, noMarks):
 				return false
 			}
 		} else if o.closed {
@@ -190,7 +201,7 @@ func (r *run) plainMembers(o *objectRules, count int, at uint32, seen []uint64) 
 // array is the verdict of the keywords about arrays.
 func (r *run) array(a *arrayRules, v *jsontape.Node, at uint32, m marks) bool {
 	count := int(v.Count)
-	if count < a.fewest || count > a.most || a.closed && count > len(a.first) {
+	if r.steps < 0 || count < a.fewest || count > a.most || a.closed && count > len(a.first) {
 		return false
 	}
 	if a.unique && count > 1 {
