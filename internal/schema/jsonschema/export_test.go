@@ -50,6 +50,15 @@ func Library(def schema.Definition) (schema.Validator, error) {
 	return &engine{judge: newJudge(root)}, nil
 }
 
+// DateTime is the check of the format, and DateTimeInSteps the same without
+// its short cut.
+func DateTime(s string) bool { return isDateTime(s) }
+
+// DateTimeInSteps see DateTime.
+func DateTimeInSteps(s string) bool {
+	return len(s) > 11 && s[10]|0x20 == 't' && isDate(s[:10]) && isTime(s[11:])
+}
+
 // Disagreeing is an engine with the program of one validator and the judge of
 // another, which repeats every check.
 func Disagreeing(fast, slow schema.Validator, compared func(Comparison)) schema.Validator {

@@ -42,7 +42,46 @@ func formats() []*santhosh.Format {
 // isDateTime: date-time of RFC 3339 section 5.6; "T" and "Z" in either case,
 // no blank in place of the "T".
 func isDateTime(s string) bool {
-	return len(s) > 11 && s[10]|0x20 == 't' && isDate(s[:10]) && isTime(s[11:])
+	if len(s) < len("2026-11-20T04:03:22Z") {
+		return false
+	}
+	if usualMoment(s) {
+		_, ok := zoneOffset(afterFraction(s[19:]))
+		return ok
+	}
+	return s[10]|0x20 == 't' && isDate(s[:10]) && isTime(s[11:])
+}
+
+// usualMoment reports whether s begins with a date and a time that every month
+// and every minute has: a day up to the 28th and no leap second. It looks at
+// eight bytes at once; most date-times are such.
+func usualMoment(s string) bool {
+	const (
+		zeros     = 0x3030303030303030
+		dateForm  = zeros ^ ('0'^'-')<<32 ^ ('0'^'-')<<56 // 0000-00-
+		dateMarks = 0xFF<<32 | 0xFF<<56
+		timeForm  = zeros ^ ('0'^'t')<<16 ^ ('0'^':')<<40 // 00t00:00
+		timeMarks = 0xFF<<16 | 0xFF<<40
+	)
+	date, clock := word(s)^dateForm, (word(s[8:])|0x20<<16)^timeForm
+	month, day := pair(date, 5), pair(clock, 0)
+	return (date&dateMarks|clock&timeMarks)|(overNine(date)|overNine(clock)) == 0 && s[16] == ':' &&
+		month-1 < 12 && day-1 < 28 && pair(clock, 3) < 24 && pair(clock, 6) < 60 && twoDigits(s[17], s[18]) < 60
+}
+
+// overNine has a bit set if a byte of w, which was compared with zeros, is no digit.
+func overNine(w uint64) uint64 { return (w | (w + 0x7676767676767676)) & 0x8080808080808080 }
+
+// word is the first eight bytes of s, the first one lowest.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// pair is the number of the two digits from byte i on.
+func pair(digits uint64, i int) uint {
+	return uint(digits>>(8*i)&0xFF)*10 + uint(digits>>(8*i+8)&0xFF)
 }
 
 // isDate: full-date of RFC 3339 section 5.6, with the days of each month

@@ -1,9 +1,12 @@
 package jsonschema_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cxrelay/cxrelay/internal/schema/jsonschema"
 )
 
 func TestFormats(t *testing.T) {
@@ -120,6 +123,33 @@ func TestFormatVerdicts(t *testing.T) {
 		told := compile(t, `{`+draft2020+`"format":"`+tt.name+`"}`)
 		if tt.bad != "" && !accepts(t, told, tt.bad) {
 			t.Errorf("2020-12 asserts %s", tt.name)
+		}
+	}
+}
+
+// The short cut for usual date-times changes no verdict: whatever byte stands
+// wherever.
+func TestDateTimeShortCut(t *testing.T) {
+	for _, base := range []string{"2026-11-20T04:03:22Z", "2024-02-28t23:59:59.5+01:00", "1999-12-31T23:59:60Z", "2026-10-09T10:09:59.000000-23:59", "0000-01-28T00:00:00z"} {
+		if !jsonschema.DateTime(base) {
+			t.Errorf("%s is refused", base)
+		}
+		for i := range base {
+			for c := range 256 {
+				s := base[:i] + string([]byte{byte(c)}) + base[i+1:]
+				if got, want := jsonschema.DateTime(s), jsonschema.DateTimeInSteps(s); got != want {
+					t.Errorf("%q: %v, in steps %v", s, got, want)
+				}
+			}
+			if got, want := jsonschema.DateTime(base[:i]), jsonschema.DateTimeInSteps(base[:i]); got != want {
+				t.Errorf("%q: %v, in steps %v", base[:i], got, want)
+			}
+		}
+	}
+	for n := range 10_000 {
+		s := fmt.Sprintf("20%02d-%02d-%02dT%02d:%02d:%02dZ", n%100, n%15, n%33, n%26, n%63, n%62)
+		if got, want := jsonschema.DateTime(s), jsonschema.DateTimeInSteps(s); got != want {
+			t.Errorf("%q: %v, in steps %v", s, got, want)
 		}
 	}
 }

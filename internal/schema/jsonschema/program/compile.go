@@ -312,6 +312,7 @@ func (c *compiler) array(n *node, s *santhosh.Schema) {
 			}
 		}
 	}
+	a.plain = len(a.first) == 0 && a.rest != none && a.contains == none
 	a.walk = len(a.first) > 0 || a.rest != none || a.contains != none
 	if s.MinItems != nil || s.MaxItems != nil || a.unique || len(a.first) > 0 || a.takesRest || a.contains != none {
 		n.array = &a

@@ -12,10 +12,11 @@ func (r *run) eval(id ref, at uint32, m marks) bool {
 	}
 	n := &r.program.nodes[id]
 	v := &r.nodes[at]
-	if n.kinds>>v.Kind&1 == 0 {
+	kind := v.Kind & 7 // so that the compiler knows the shift is small
+	if n.kinds>>kind&1 == 0 {
 		return false
 	}
-	if n.pass>>v.Kind&1 != 0 {
+	if n.pass>>kind&1 != 0 {
 		return true
 	}
 	if n.slow {
@@ -213,6 +214,9 @@ func (r *run) array(a *arrayRules, v *jsontape.Node, at uint32, m marks) bool {
 		return true
 	}
 	r.steps -= count
+	if a.plain && m == noMarks {
+		return r.plainItems(a.rest, count, at)
+	}
 	matched, i := 0, at+1
 	for k := range count {
 		sub := a.rest
@@ -233,4 +237,26 @@ func (r *run) array(a *arrayRules, v *jsontape.Node, at uint32, m marks) bool {
 		i = r.nodes[i].Next
 	}
 	return a.contains == none || matched >= a.least && (a.atMost < 0 || matched <= a.atMost)
+}
+
+// plainItems applies one schema to every item, as plainMembers does.
+func (r *run) plainItems(id ref, count int, at uint32) bool {
+	n := &r.program.nodes[id]
+	for i := at + 1; count > 0; count-- {
+		v := &r.nodes[i]
+		kind := v.Kind & 7
+		switch {
+		case n.pass>>kind&1 != 0:
+		case n.kinds>>kind&1 == 0:
+			return false
+		case n.slow:
+			if !r.evalSlow(n, v, id, i, noMarks) {
+				return false
+			}
+		case !r.keywords(n, v, i, noMarks):
+			return false
+		}
+		i = v.Next
+	}
+	return true
 }

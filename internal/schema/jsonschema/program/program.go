@@ -110,6 +110,7 @@ type arrayRules struct {
 	fewest, most   int
 	unique         bool
 	walk           bool  // items must be looked at one by one
+	plain          bool  // one schema for all of them is all there is
 	first          []ref // items as a list, prefixItems
 	rest           ref   // items, additionalItems
 	takesRest      bool  // rest is given, even if it is true
