@@ -98,8 +98,7 @@ func assemble(c *santhosh.Compiler, root *santhosh.Schema, docs *documents) (*en
 	default:
 		e.declined = declined.Error()
 	}
-	if cost.unbounded != nil {
-		e.warnings = []string{cost.unbounded.Error() + "; a payload that spends the work budget is answered too_complex"}
+	if e.warnings = cost.warnings(); len(e.warnings) > 0 {
 		return e, nil
 	}
 	g.replaceEquality()

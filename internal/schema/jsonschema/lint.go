@@ -31,6 +31,15 @@ type cost struct {
 	visits    int             // if neither: how many schemas are applied to one value at most
 }
 
+// warnings is what an author should know of a schema that only the program
+// may run.
+func (c *cost) warnings() []string {
+	if c.unbounded == nil {
+		return nil
+	}
+	return []string{c.unbounded.Error() + "; a payload that spends the work budget is answered too_complex"}
+}
+
 // lint looks for one value of a payload that could be visited a number of
 // times that grows exponentially with its depth or with the size of the
 // schema. The rules, in the terms of the graph's strongly connected
