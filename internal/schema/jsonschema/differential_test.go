@@ -23,10 +23,6 @@ func compareEngines(t *testing.T, seed uint64) (compiled bool, valid, invalid in
 	if err != nil {
 		return false, 0, 0 // a reference in a circle, or the like
 	}
-	judge := jsonschema.JudgeOnly(v)
-	if judge == nil {
-		return false, 0, 0
-	}
 	if name, declined := v.(schema.Described).Engine(); name != "fast" {
 		t.Fatalf("seed %d: %s declines %s", seed, text, declined)
 	}
@@ -34,8 +30,15 @@ func compareEngines(t *testing.T, seed uint64) (compiled bool, valid, invalid in
 	if err != nil {
 		t.Fatal(err)
 	}
+	judge := jsonschema.JudgeOnly(v)
+	if judge == nil { // recursion without a bound, but these payloads are shallow
+		judge = library
+	}
 	for range 12 {
 		body := g.encode(g.value(3))
+		if _, _, err := judge.Check(parse(t, body), nil); err != nil {
+			continue // a dynamic reference came back to its start
+		}
 		got, want, plain := check(t, v, body), check(t, judge, body), check(t, library, body)
 		if (got == nil) != (want == nil) || (got == nil) != (plain == nil) {
 			t.Fatalf("seed %d: schema %s\nbody %s\nfast    %q\njudge   %q\nlibrary %q", seed, text, body, got, want, plain)

@@ -105,6 +105,8 @@ func (g *generator) anchor(s map[string]any) {
 // child is a schema for a member or an item, which may refer to anything.
 func (g *generator) child(depth int) any {
 	switch {
+	case g.IntN(12) == 0:
+		return map[string]any{"$ref": "#"}
 	case !g.dynamic || g.IntN(3) > 0:
 		return g.sub(depth, 0)
 	case g.IntN(3) == 0:
