@@ -61,10 +61,17 @@ func properties(count int) string {
 func TestExplanationGivenUp(t *testing.T) {
 	branch := `{"minProperties":5,"properties":{"a":{"$dynamicRef":"#n"}}}`
 	v := compile(t, `{`+draft2020+`"$dynamicAnchor":"n","anyOf":[`+branch+`,`+branch+`,`+branch+`]}`)
-	got := rows(check(t, v, strings.Repeat(`{"a":`, 60)+"{}"+strings.Repeat("}", 60)))
+	body := strings.Repeat(`{"a":`, 60) + "{}" + strings.Repeat("}", 60)
+	got := rows(check(t, v, body))
 	want := [][4]string{{"", "schema", "a match", "object with 1 member"}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+
+	// With a reference that leads to one place, each is explained once.
+	v = compile(t, strings.ReplaceAll(`{"anyOf":[`+branch+`,`+branch+`,`+branch+`]}`, `"$dynamicRef":"#n"`, `"$ref":"#"`))
+	if got := rows(check(t, v, body)); len(got) == 0 || got[0][1] != "minProperties" {
+		t.Errorf("got %q, want minProperties", got)
 	}
 }
 

@@ -108,6 +108,12 @@ func TestNameTable(t *testing.T) {
 		if s.is([]byte("xx"+strings.Repeat("z", 24)), 2, len(name), h) && name != "" || s.is([]byte(near), 2, len(name)+1, h) {
 			t.Errorf("%q is another", name)
 		}
+		if n := len(name); n > 0 && n <= 16 {
+			other := "xx" + name[:n-1] + "~" + `":true,"more":true`
+			if s.is([]byte(other), 2, n, h) {
+				t.Errorf("%q is %q, because they share a hash", name, other[2:2+n])
+			}
+		}
 		for _, other := range []string{name + "x", "x" + name} {
 			if got := table.find([]byte(other), jsontape.HashName(other)); got >= 0 && names[got] != other {
 				t.Errorf("%q is found at %d", other, got)
