@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -262,13 +263,14 @@ func checkSubject(ctx context.Context, client *schema.Client, pin schema.Pin) (S
 	name := pin.Subject
 	state := SubjectState{Subject: name}
 	def, err := fetch(ctx, client, pin)
+	var engine schema.Validator
 	if err == nil {
 		state.Version, state.ID, state.Type = def.Version, def.ID, def.Type
-		_, err = engines()(def)
+		engine, err = engines()(def)
 	}
 	state.Err = err
 	if err == nil {
-		return state, nil
+		return state, subjectWarning(name, engine)
 	}
 	f := &inspect.Finding{Severity: inspect.Error, Subject: name, Check: inspect.Subject}
 	var status *schema.StatusError
@@ -293,6 +295,19 @@ func checkSubject(ctx context.Context, client *schema.Client, pin schema.Pin) (S
 		return state, nil
 	}
 	return state, f
+}
+
+// subjectWarning is what an author should know of a schema that can be
+// applied, or nil.
+func subjectWarning(name string, engine schema.Validator) *inspect.Finding {
+	described, ok := engine.(schema.Described)
+	if !ok || len(described.Warnings()) == 0 {
+		return nil
+	}
+	return &inspect.Finding{
+		Severity: inspect.Warning, Subject: name, Check: inspect.Subject, Message: strings.Join(described.Warnings(), "; "),
+		Remedy: "let the branches differ by required or const on the level itself, or bound the depth of what is sent",
+	}
 }
 
 // stopwatch measures round trips.

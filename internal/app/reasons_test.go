@@ -76,6 +76,9 @@ const (
 	fileTop  = "sources:\n  - name: cxone\n    path: /cxone/webhook\n    signature: {preset: %s, secrets: [{id: a, value: %q}]}\n    event: {type: [actionType], contact: [contactId], id: [eventId]}\n"
 )
 
+// branching doubles the work with each level of "n".
+const branching = `{"properties":{"n":{"anyOf":[{"properties":{"n":{"$ref":"#/properties/n"}},"required":["x"]},{"properties":{"n":{"$ref":"#/properties/n"}},"required":["y"]}]}}}`
+
 func signedBody(body string) func(*world) answer {
 	return func(w *world) answer { return w.do(w.signed(body)) }
 }
@@ -142,6 +145,10 @@ func ways() map[reason.Reason][]way {
 			{send: with(func(r *http.Request) { r.Header.Set("Content-Type", "application/json; charset=latin1") }), detail: true},
 		},
 		reason.SchemaMismatch: refused(strings.TrimSuffix(goodBody, "}") + `,"agentId":"seven"}`),
+		reason.TooComplex: {{
+			options: worldOptions{schema: branching}, signed: true,
+			send: signedBody(strings.TrimSuffix(goodBody, "}") + strings.Repeat(`,"n":{"a":1`, 40) + strings.Repeat("}", 41)),
+		}},
 		reason.Overloaded: {{
 			options: worldOptions{overrides: map[string]string{"limits.in_flight_records": "1"}},
 			arrange: func(w *world) { w.hangAll(); w.underWay() },

@@ -128,6 +128,7 @@ type worldOptions struct {
 	away      bool   // brokers refuse at the start
 	file      string // a configuration file; "" for none
 	registry  http.HandlerFunc
+	schema    string // of the subject; "" for dev's
 	padding   int64  // of the registry's answers
 	files     *files // with relay.yaml: the configuration can be reloaded
 	env       []string
@@ -148,7 +149,10 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	if o.away {
 		cluster.Cut()
 	}
-	w := &world{t: t, kafka: cluster, log: &logBuffer{}, scheme: "http", topics: union(seedTopics, o.topics), hangup: make(chan os.Signal, 1), files: o.files, registry: &registry{version: 1, schema: devkit.DevSchema, handle: o.registry, padding: o.padding}}
+	if o.schema == "" {
+		o.schema = devkit.DevSchema
+	}
+	w := &world{t: t, kafka: cluster, log: &logBuffer{}, scheme: "http", topics: union(seedTopics, o.topics), hangup: make(chan os.Signal, 1), files: o.files, registry: &registry{version: 1, schema: o.schema, handle: o.registry, padding: o.padding}}
 	overrides := map[string]string{
 		"listen.address": "127.0.0.1:8080", "admin.address": "127.0.0.1:9640", "instance": "test",
 		"kafka.brokers": strings.Join(cluster.Brokers, ","), "schema.registry.urls": "http://registry.test",

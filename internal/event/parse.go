@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/cxrelay/cxrelay/internal/jsontape"
 )
@@ -98,5 +99,8 @@ func appendFirst(dst []byte, doc *jsontape.Doc, paths []Path, numbers bool) (lon
 }
 
 func blank(b []byte) bool {
+	if len(b) > 0 && b[0] > ' ' && b[0] < utf8.RuneSelf {
+		return false // the usual
+	}
 	return bytes.IndexFunc(b, func(r rune) bool { return !unicode.IsSpace(r) }) < 0
 }

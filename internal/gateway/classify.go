@@ -49,6 +49,7 @@ var rules = []struct {
 	{errNoContact, reason.NoContact, true},
 	{errUnrouted, reason.Unrouted, true},
 	{errMismatch, reason.SchemaMismatch, true},
+	{schema.ErrTooComplex, reason.TooComplex, false},
 	{schema.ErrUnavailable, reason.SchemaUnavailable, false},
 	{event.ErrTooLarge, reason.TooLarge, true},
 	{event.ErrOverloaded, reason.Overloaded, false},

@@ -296,6 +296,7 @@ func TestReasons(t *testing.T) {
 		"unrouted":            {body: `{"actionType":"OTHER","contactId":"1"}`, want: reason.Unrouted, detail: "route"},
 		"schema unavailable":  {body: `{"actionType":"NO_SCHEMA","contactId":"1"}`, want: reason.SchemaUnavailable},
 		"mismatch":            {body: good, arrange: func(r *rig) { r.schemas.violations = mismatch }, want: reason.SchemaMismatch, detail: "schema"},
+		"too complex":         {body: good, arrange: func(r *rig) { r.schemas.err = fmt.Errorf("engine: %w", schema.ErrTooComplex) }, want: reason.TooComplex},
 		"engine failed":       {body: good, arrange: func(r *rig) { r.schemas.err = errors.New("engine") }, want: reason.Internal},
 		"engine panics":       {body: good, arrange: func(r *rig) { r.schemas.panics = true }, want: reason.Internal},
 		"sink panics":         {body: good, arrange: func(r *rig) { r.sink.panics = true }, want: reason.Internal},

@@ -44,16 +44,16 @@ func invalidTexts() []string {
 	}
 }
 
-// choices are texts whose fate RFC 8259 leaves to the reader, or which
-// readers are known to disagree on, with our documented answer.
-func choices() []struct {
+// choice is one text with our answer.
+type choice struct {
 	why, text string
 	taken     bool
-} {
-	return []struct {
-		why, text string
-		taken     bool
-	}{
+}
+
+// choices are texts whose fate RFC 8259 leaves to the reader, or which
+// readers are known to disagree on, with our documented answer.
+func choices() []choice {
+	return []choice{
 		{"names should be unique (section 4)", `{"a":1,"a":1}`, false},
 		{"names are compared decoded (8.3)", `{"a":1,"\u0061":2}`, false},
 		{"names are not normalized: two forms of é differ", "{\"\u00e9\":1,\"e\u0301\":2}", true},
@@ -89,7 +89,12 @@ func choices() []struct {
 
 func TestGrammar(t *testing.T) {
 	var doc jsontape.Doc
-	for _, text := range validTexts() {
+	valid, invalid := append(validTexts(), moreValidTexts()...), append(invalidTexts(), moreInvalidTexts()...)
+	choices := append(choices(), moreChoices()...)
+	if n := len(valid) + len(invalid) + len(choices); n < 300 {
+		t.Errorf("%d texts", n)
+	}
+	for _, text := range valid {
 		if !json.Valid([]byte(text)) {
 			t.Errorf("the table is wrong: %.60q is invalid", text)
 		}
@@ -97,7 +102,7 @@ func TestGrammar(t *testing.T) {
 			t.Errorf("%.60q refused: %v", text, err)
 		}
 	}
-	for _, text := range invalidTexts() {
+	for _, text := range invalid {
 		if json.Valid([]byte(text)) {
 			t.Errorf("the table is wrong: %.60q is valid", text)
 		}
@@ -105,7 +110,7 @@ func TestGrammar(t *testing.T) {
 			t.Errorf("%.60q taken", text)
 		}
 	}
-	for _, c := range choices() {
+	for _, c := range choices {
 		if err := doc.Parse([]byte(c.text), jsontape.Limits{}); (err == nil) != c.taken {
 			t.Errorf("%s: %.60q: got %v, want taken=%v", c.why, c.text, err, c.taken)
 		}

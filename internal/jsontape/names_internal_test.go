@@ -49,13 +49,18 @@ func TestNamesAreSpread(t *testing.T) {
 // before do not come back to life.
 func TestNameRoundsWrap(t *testing.T) {
 	var doc Doc
-	text := []byte(`[{"a":1,"b":2},{"a":1,"b":2}]`)
+	var members []string
+	for i := range fewNames + 1 {
+		members = append(members, fmt.Sprintf(`"n%d":1`, i))
+	}
+	object := "{" + strings.Join(members, ",") + "}"
+	text := []byte("[" + object + "," + object + "]")
 	if err := doc.Parse(text, Limits{}); err != nil {
 		t.Fatal(err)
 	}
-	const secondA = 7 // the node of the second object's first name
+	const second = 1 + 1 + 2*(fewNames+1) + 1 // the node of the second object's first name
 	for i := range doc.names.slots {
-		doc.names.slots[i] = nameSlot{round: 1, node: secondA}
+		doc.names.slots[i] = nameSlot{round: 1, node: second}
 	}
 	doc.names.round = math.MaxUint32
 	if err := doc.Parse(text, Limits{}); err != nil {
@@ -77,5 +82,49 @@ func TestSeedsDiffer(t *testing.T) {
 	}
 	if maphash.String(a.names.seed, "name") == maphash.String(b.names.seed, "name") {
 		t.Error("two Docs share a seed")
+	}
+}
+
+// Few names are told apart even if a sender has made all their hashes equal.
+func TestNamesOfOneHash(t *testing.T) {
+	var members []string
+	for i := range fewNames {
+		members = append(members, fmt.Sprintf(`"begin---%08dmiddle--........end-----":%d`, i, i))
+	}
+	var doc Doc
+	if err := doc.Parse([]byte("{"+strings.Join(members, ",")+"}"), Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	nodes := doc.Nodes()
+	for i := 3; i < len(nodes); i += 2 {
+		if nodes[i].Hash() != nodes[1].Hash() {
+			t.Fatal("the names of this test no longer share a hash")
+		}
+	}
+	members[1] = members[fewNames-1]
+	if err := doc.Parse([]byte("{"+strings.Join(members, ",")+"}"), Limits{}); err == nil {
+		t.Error("two equal names are taken")
+	}
+}
+
+// A name has the hash of its decoded form, wherever and however it is written.
+func TestHash(t *testing.T) {
+	for n := range 40 {
+		name := strings.Repeat("abcdefghij", 4)[:n]
+		escaped := ""
+		for _, c := range name {
+			escaped += fmt.Sprintf("\\u%04x", c)
+		}
+		for text, at := range map[string]int{
+			`{"` + name + `":0}`: 1, `{"` + name + `" : "` + name + `" , "x":{}}`: 1, `{"` + escaped + `":[]}`: 1, `{"x":{"` + escaped + `":0}}`: 3,
+		} {
+			var doc Doc
+			if err := doc.Parse([]byte(text), Limits{}); err != nil {
+				t.Fatal(err)
+			}
+			if got := doc.Nodes()[at].Hash(); got != HashName(name) || !doc.Equal(at, name) {
+				t.Errorf("%s: hash %x, want %x", text, got, HashName(name))
+			}
+		}
 	}
 }

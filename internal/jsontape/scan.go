@@ -1,6 +1,7 @@
 package jsontape
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 	"strconv"
@@ -24,14 +25,33 @@ func (d *Doc) scan(lim *Limits) *SyntaxError {
 values:
 	for { // an element or a member is due at i
 		if inObject {
-			end, flags, at, err := scanName(b, i)
-			if err != nil {
-				return err
+			if i == len(b) || b[i] != '"' {
+				return nameFault(i, len(b))
+			}
+			end, flags := skipPlain(b, i+1), Flags(0)
+			if end == len(b) || b[end] != '"' {
+				var err *SyntaxError
+				if end, flags, err = scanString(b, end); err != nil {
+					return err
+				}
 			}
 			self := uint32(len(nodes))
 			nodes = push(nodes)
-			nodes[self].set(i+1, end, self+1, String, flags)
-			i = at
+			n := &nodes[self]
+			n.set(i+1, end, self+1, String, flags)
+			switch size := end - i - 1; {
+			case flags&Escaped != 0:
+				d.nodes = nodes
+				n.Count = d.hashEscaped(int(self))
+			case size >= 8 && size <= 16: // the usual, without a call
+				n.Count = hashWords(binary.LittleEndian.Uint64(b[i+1:]), binary.LittleEndian.Uint64(b[end-8:]), size)
+			default:
+				n.Count = hashName(b, i+1, size)
+			}
+			if i = skipSpace(b, end+1); i == len(b) || b[i] != ':' {
+				return colonFault(i, len(b))
+			}
+			i = skipSpace(b, i+1)
 		}
 		if i == len(b) {
 			return endFault(i, open, inObject)
@@ -39,9 +59,12 @@ values:
 		self := uint32(len(nodes))
 		switch c := b[i]; c {
 		case '"':
-			end, flags, err := scanString(b, i+1)
-			if err != nil {
-				return err
+			end, flags := skipPlain(b, i+1), Flags(0)
+			if end == len(b) || b[end] != '"' {
+				var err *SyntaxError
+				if end, flags, err = scanString(b, end); err != nil {
+					return err
+				}
 			}
 			nodes = push(nodes)
 			nodes[self].set(i+1, end, self+1, String, flags)
@@ -123,29 +146,6 @@ values:
 	}
 }
 
-// scanName scans a member's name at i and the colon after it. It returns the
-// index of the name's closing quote and the index where the value is due.
-func scanName(b []byte, i int) (end int, flags Flags, value int, err *SyntaxError) {
-	if i == len(b) {
-		return 0, 0, 0, fault(i, "the text ends inside an object")
-	}
-	if b[i] != '"' {
-		return 0, 0, 0, fault(i, "expected a member name")
-	}
-	end, flags, err = scanString(b, i+1)
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	i = skipSpace(b, end+1)
-	if i == len(b) {
-		return 0, 0, 0, fault(i, "the text ends inside an object")
-	}
-	if b[i] != ':' {
-		return 0, 0, 0, fault(i, "expected ':' after a member name")
-	}
-	return end, flags, skipSpace(b, i+1), nil
-}
-
 // push makes room for one more node, which the caller sets.
 func push(nodes []Node) []Node {
 	if len(nodes) == cap(nodes) {
@@ -199,6 +199,22 @@ func endFault(off int, open uint32, inObject bool) *SyntaxError {
 	default:
 		return fault(off, "the text ends inside an array")
 	}
+}
+
+// nameFault is the fault of a text with no member name at off.
+func nameFault(off, end int) *SyntaxError {
+	if off == end {
+		return fault(off, "the text ends inside an object")
+	}
+	return fault(off, "expected a member name")
+}
+
+// colonFault is the fault of a text with no colon at off.
+func colonFault(off, end int) *SyntaxError {
+	if off == end {
+		return fault(off, "the text ends inside an object")
+	}
+	return fault(off, "expected ':' after a member name")
 }
 
 func separatorFault(off int, inObject bool) *SyntaxError {

@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// scanString scans the content of a string from i, the index after its
-// opening quote, and returns the index of its closing quote.
+// scanString scans the content of a string from i, which stands after its
+// opening quote and after plain ASCII at most, and returns the index of its
+// closing quote.
 func scanString(b []byte, i int) (end int, flags Flags, err *SyntaxError) {
 	for {
 		i = skipPlain(b, i)
@@ -46,19 +47,10 @@ func scanString(b []byte, i int) (end int, flags Flags, err *SyntaxError) {
 
 // skipPlain returns the index of the first byte at or after i that ends a run
 // of plain ASCII: a quote, a backslash, a control character or a byte from
-// 0x80; or len(b). It tests eight bytes at once: in a word from which low
-// times n was subtracted, the lowest byte with its high bit set is the first
-// one that was less than n (bytes above it may be marked falsely by a borrow,
-// and so they are never looked at).
+// 0x80; or len(b).
 func skipPlain(b []byte, i int) int {
-	const (
-		low  = 0x0101010101010101
-		high = 0x8080808080808080
-	)
 	for ; i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := w^low*'"', w^low*'\\'
-		if m := (w - low*' ' | (quote-low)&^quote | (slash-low)&^slash | w) & high; m != 0 {
+		if m := special(binary.LittleEndian.Uint64(b[i:])); m != 0 {
 			return i + bits.TrailingZeros64(m)/8
 		}
 	}
@@ -66,6 +58,20 @@ func skipPlain(b []byte, i int) int {
 		i++
 	}
 	return i
+}
+
+// special has a bit set in the first byte of w that ends a run of plain ASCII.
+// It tests eight bytes at once: in a word from which low times n was
+// subtracted, the lowest byte with its high bit set is the first one that was
+// less than n (bytes above it may be marked falsely by a borrow, and so they
+// are never looked at).
+func special(w uint64) uint64 {
+	const (
+		low  = 0x0101010101010101
+		high = 0x8080808080808080
+	)
+	quote, slash := w^low*'"', w^low*'\\'
+	return (w - low*' ' | (quote-low)&^quote | (slash-low)&^slash | w) & high
 }
 
 // scanEscape checks the escape at b[i], a backslash, and returns its rune and

@@ -38,10 +38,14 @@ const (
 type Node struct {
 	Off, End uint32 // bytes of the value in Raw; for strings and names the content without the quotes
 	Next     uint32 // index of the node after this value's whole subtree
-	Count    uint32 // members of an object, elements of an array
+	Count    uint32 // members of an object, elements of an array; of a member's name its Hash
 	Kind     Kind
 	Flags    Flags
 }
+
+// Hash returns the hash of a member's name, HashName of its decoded form. It
+// has no meaning for other nodes.
+func (n *Node) Hash() uint32 { return n.Count }
 
 // Flags are facts about a node that the scanner met on the way.
 type Flags uint8
@@ -172,8 +176,9 @@ func (d *Doc) Member(obj int, name string) (value int, ok bool) {
 	if o.Kind != Object {
 		return 0, false
 	}
+	hash := HashName(name)
 	for i := obj + 1; i < int(o.Next); i = int(d.nodes[i+1].Next) {
-		if d.Equal(i, name) {
+		if d.nodes[i].Count == hash && d.Equal(i, name) {
 			return i + 1, true
 		}
 	}

@@ -38,6 +38,9 @@ func TestNodes(t *testing.T) {
 		{Off: 48, End: 49, Next: 12, Kind: jsontape.String},
 		{Off: 51, End: 56, Next: 13, Kind: jsontape.False},
 	}
+	for i, name := range map[int]string{1: "a\n", 5: "é", 7: "", 9: "t", 11: "f"} {
+		want[i].Count = jsontape.HashName(name)
+	}
 	got := doc.Nodes()
 	if len(got) != len(want) {
 		t.Fatalf("%d nodes, want %d: %+v", len(got), len(want), got)

@@ -54,6 +54,7 @@ const (
 	TooLarge
 	Unsupported
 	SchemaMismatch
+	TooComplex
 	Internal
 	Overloaded
 	KafkaUnavailable
@@ -91,6 +92,7 @@ var table = [Count]row{
 	TooLarge:          {"too_large", http.StatusRequestEntityTooLarge, Fix, "over the body limit, or over the topic's max.message.bytes"},
 	Unsupported:       {"unsupported", http.StatusUnsupportedMediaType, Fix, "content encoding other than identity, or charset other than UTF-8"},
 	SchemaMismatch:    {"schema_mismatch", http.StatusUnprocessableEntity, Fix, "the payload violates its schema"},
+	TooComplex:        {"too_complex", http.StatusUnprocessableEntity, Fix, "validation ran out of its work budget"},
 	Internal:          {"internal", http.StatusInternalServerError, Retry, "a bug in cxrelay; the log has the details"},
 	Overloaded:        {"overloaded", http.StatusServiceUnavailable, Retry, "a relay-wide bound is reached: bytes or records in flight, or connections"},
 	KafkaUnavailable:  {"kafka_unavailable", http.StatusServiceUnavailable, Retry, "Kafka does not acknowledge; nothing was produced"},

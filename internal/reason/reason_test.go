@@ -19,7 +19,7 @@ func TestContract(t *testing.T) {
 		{"malformed", 400, "fix"}, {"no_event_type", 400, "fix"}, {"no_contact", 400, "fix"}, {"unrouted", 400, "fix"},
 		{"body_incomplete", 400, "retry"}, {"bad_signature", 401, "fix"}, {"stale", 401, "fix"},
 		{"not_found", 404, "fix"}, {"method_not_allowed", 405, "fix"}, {"too_large", 413, "fix"}, {"unsupported", 415, "fix"},
-		{"schema_mismatch", 422, "fix"}, {"internal", 500, "retry"},
+		{"schema_mismatch", 422, "fix"}, {"too_complex", 422, "fix"}, {"internal", 500, "retry"},
 		{"overloaded", 503, "retry"}, {"kafka_unavailable", 503, "retry"}, {"delivery_timeout", 503, "retry"},
 		{"topic_unavailable", 503, "retry"}, {"schema_unavailable", 503, "retry"}, {"draining", 503, "retry"},
 	}

@@ -21,6 +21,11 @@ var (
 	ErrBadAnswer = errors.New("unusable answer from registry")
 )
 
+// ErrTooComplex means that an engine gave a check up because its work budget
+// was spent. It is no verdict about the payload, but the same payload meets it
+// again.
+var ErrTooComplex = errors.New("the payload is too complex for its schema: the work budget is spent")
+
 // Error codes of the Schema Registry API for what is not there.
 const (
 	codeSubjectNotFound = 40401

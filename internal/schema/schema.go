@@ -64,6 +64,16 @@ func (p Pin) label() string {
 	return strconv.Itoa(p.Version)
 }
 
+// Described is what a Validator may also be: it tells operators how it works.
+type Described interface {
+	// Engine names what decides. Where an engine has a fast path and the schema
+	// does not go through it, declined is the keyword for which it does not.
+	Engine() (name, declined string)
+	// Warnings says what an author should know of a schema that is usable all
+	// the same. The caller must not change them.
+	Warnings() []string
+}
+
 // Reference names another schema that a schema refers to.
 type Reference struct {
 	Name    string

@@ -11,10 +11,10 @@ import (
 
 // branch chooses what to tell of an anyOf or oneOf of which no branch took the
 // value: one branch's faults, or one fault that speaks for all branches.
-func (c collector) branch(e *santhosh.ValidationError, keyword string) []leaf {
+func (c *collector) branch(e *santhosh.ValidationError, keyword string) []leaf {
 	branches := make([][]leaf, len(e.Causes))
 	for i, cause := range e.Causes {
-		branches[i] = c.collect(cause, e.InstanceLocation)
+		branches[i] = slices.Clone(c.collect(cause, e.InstanceLocation))
 		sortLeaves(branches[i])
 	}
 	here := newLeaf(e, keyword, "")

@@ -21,6 +21,7 @@ import (
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/cxrelay/cxrelay/internal/schema"
+	"github.com/cxrelay/cxrelay/internal/schema/jsonschema/program"
 )
 
 // typeJSON is the only schema type this engine takes.
@@ -35,10 +36,19 @@ const typeJSON = "JSON"
 // The error says why the definition cannot be used: another type, not JSON,
 // not a schema of its draft, a $ref that leads nowhere, a pattern outside RE2
 // (https://github.com/google/re2/wiki/Syntax), or a recursion whose cost has
-// no bound (see RecursionError).
+// no bound (see RecursionError) in a schema that the fast path does not take.
 //
-// Compile is a schema.Compiler.
-func Compile(def schema.Definition) (_ schema.Validator, err error) {
+// The Validator is a schema.Described. Compile is a schema.Compiler.
+func Compile(def schema.Definition) (schema.Validator, error) {
+	return compile(def, Options{})
+}
+
+// New returns Compile with options.
+func New(opts Options) schema.Compiler {
+	return func(def schema.Definition) (schema.Validator, error) { return compile(def, opts) }
+}
+
+func compile(def schema.Definition, opts Options) (_ schema.Validator, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("json schema: the compiler panicked: %v", r)
@@ -56,18 +66,59 @@ func Compile(def schema.Definition) (_ schema.Validator, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("json schema: %w", readable(err))
 	}
-	g := newGraph(root)
-	g.followDynamic(c, docs)
-	if err := g.lint(); err != nil {
+	e, err := assemble(c, root, docs)
+	if err != nil {
 		return nil, fmt.Errorf("json schema: %w", err)
 	}
+	e.shadow = newShadow(opts, def)
+	return e, nil
+}
+
+// assemble decides which engines a compiled schema may have.
+func assemble(c *santhosh.Compiler, root *santhosh.Schema, docs *documents) (*engine, error) {
+	g, places := newGraph(root), newResources(c)
+	g.followDynamic(places, docs)
+	cost := g.lint()
+	if cost.endless != nil {
+		return nil, cost.endless
+	}
+	prog, declined, err := fastPath(root, program.Options{
+		Formats: ownFormats(), Visits: cost.visits,
+		Schemas: g.schemas(), Resource: places.of, Root: places.schema,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{program: prog, builders: newBuilders()}
+	switch {
+	case declined == nil:
+	case cost.unbounded != nil:
+		cost.unbounded.Declined = fmt.Sprintf("%v at %s", declined, localNames(declined.Location))
+		return nil, cost.unbounded
+	default:
+		e.declined = declined.Error()
+	}
+	if e.warnings = cost.warnings(); len(e.warnings) > 0 {
+		return e, nil
+	}
 	g.replaceEquality()
-	return newEngine(root), nil
+	e.judge = newJudge(root)
+	return e, nil
+}
+
+// fastPath compiles the program, or says why there is none.
+func fastPath(root *santhosh.Schema, opts program.Options) (*program.Program, *program.DeclinedError, error) {
+	prog, err := program.Compile(root, opts)
+	var declined *program.DeclinedError
+	if errors.As(err, &declined) {
+		return nil, declined, nil
+	}
+	return prog, nil, err
 }
 
 func newCompiler(docs *documents) *santhosh.Compiler {
 	c := santhosh.NewCompiler()
-	c.DefaultDraft(santhosh.Draft7)
+	c.DefaultDraft(docs.dialect())
 	c.UseLoader(docs)
 	for _, f := range formats() {
 		c.RegisterFormat(f)

@@ -65,6 +65,16 @@ func TestCompileErrorKeepsItsCause(t *testing.T) {
 	}
 }
 
+// A tree that can be extended, and a strict one that extends it (JSON Schema
+// core, 2020-12, section 8.2.3.2).
+const (
+	draft2019      = `"$schema":"https://json-schema.org/draft/2019-09/schema",`
+	strictTree2019 = `{` + draft2019 + `"$id":"http://example.com/strict","$recursiveAnchor":true,"$ref":"tree","unevaluatedProperties":false,"$defs":{
+		"tree":{"$id":"tree","$recursiveAnchor":true,"properties":{"data":true,"children":{"items":{"$recursiveRef":"#"}}}}}}`
+	strictTree2020 = `{` + draft2020 + `"$id":"http://example.com/strict","$dynamicAnchor":"node","$ref":"tree","unevaluatedProperties":false,"$defs":{
+		"tree":{"$id":"tree","$dynamicAnchor":"node","properties":{"data":true,"children":{"items":{"$dynamicRef":"#node"}}}}}}`
+)
+
 func TestDrafts(t *testing.T) {
 	tests := map[string]struct {
 		schema, body string
@@ -83,11 +93,23 @@ func TestDrafts(t *testing.T) {
 		"exact bound":                                {`{"maximum":9007199254740992}`, `9007199254740993`, false},
 		"exact multiple":                             {`{"multipleOf":0.01}`, `19.99`, true},
 		"true":                                       {`true`, `{}`, true},
+		"2019: contains evaluates nothing":           {`{` + draft2019 + `"contains":{"type":"string"},"unevaluatedItems":false}`, `["x"]`, false},
+		"2020: contains evaluates what it matches":   {`{` + draft2020 + `"contains":{"type":"string"},"unevaluatedItems":false}`, `["x"]`, true},
+		"2020: and not the rest":                     {`{` + draft2020 + `"contains":{"type":"string"},"unevaluatedItems":false}`, `["x",1]`, false},
+		"2019: recursiveRef leads outwards":          {strictTree2019, `{"children":[{"children":[{"data":1}]}]}`, true},
+		"2019: recursiveRef leads outwards, refused": {strictTree2019, `{"children":[{"children":[{"daat":1}]}]}`, false},
+		"2020: dynamicRef leads outwards":            {strictTree2020, `{"children":[{"children":[{"data":1}]}]}`, true},
+		"2020: dynamicRef leads outwards, refused":   {strictTree2020, `{"children":[{"children":[{"daat":1}]}]}`, false},
+		"draft-07: a const beside a ref is ignored":  {`{"properties":{"a":{"$ref":"#/definitions/x","const":2}},"definitions":{"x":{"type":"integer"}}}`, `{"a":1}`, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := accepts(t, compile(t, tt.schema), tt.body); got != tt.want {
+			v := compile(t, tt.schema)
+			if got := accepts(t, v, tt.body); got != tt.want {
 				t.Errorf("%s accepts %s: %v, want %v", tt.schema, tt.body, got, tt.want)
+			}
+			if judge := jsonschema.JudgeOnly(v); judge != nil && accepts(t, judge, tt.body) != tt.want {
+				t.Errorf("the judge does not agree about %s", tt.body)
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/cxrelay/cxrelay/internal/schema"
+	"github.com/cxrelay/cxrelay/internal/schema/jsonschema/program"
 )
 
 // The compiler wants an absolute address for every document. The root stands
@@ -42,6 +43,29 @@ func (d *documents) Load(u string) (any, error) {
 		return doc, nil
 	}
 	return nil, errNotReferenced
+}
+
+// dialect is the draft of every text without a $schema: the root's own, as a
+// reference continues the root, and draft-07 where the root has none. A root
+// with a meta-schema of its own has the draft of that.
+func (d *documents) dialect() *santhosh.Draft {
+	drafts := map[string]*santhosh.Draft{
+		"http://json-schema.org/draft-04/schema":       santhosh.Draft4,
+		"http://json-schema.org/draft-06/schema":       santhosh.Draft6,
+		"http://json-schema.org/draft-07/schema":       santhosh.Draft7,
+		"https://json-schema.org/draft/2019-09/schema": santhosh.Draft2019,
+		"https://json-schema.org/draft/2020-12/schema": santhosh.Draft2020,
+	}
+	at := rootURL
+	for range len(d.byURL) {
+		obj, _ := d.byURL[at].(map[string]any)
+		dialect, _ := obj["$schema"].(string)
+		at = strings.TrimSuffix(dialect, "#")
+		if draft, ok := drafts[strings.Replace(at, "https://json-schema.org/draft-", "http://json-schema.org/draft-", 1)]; ok {
+			return draft
+		}
+	}
+	return santhosh.Draft7
 }
 
 func parseDefinition(def schema.Definition) (*documents, error) {
@@ -178,7 +202,7 @@ func checkNumber(key, text string) error {
 	}
 	switch key {
 	case "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains":
-		if n, ok := parseDecimal(text); ok && len(n.digits)+n.exponent > 18 {
+		if n := program.ParseDecimal([]byte(text)); n.Size() > 18 {
 			return fmt.Errorf("%s is too large: %s", key, cut(text, 40))
 		}
 	}

@@ -2,13 +2,12 @@ package jsonschema
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/cxrelay/cxrelay/internal/schema/jsonschema/program"
 )
 
 // The keywords of equality, uniqueItems, enum and const, are this package's
@@ -34,7 +33,7 @@ func (uniqueItems) Validate(ctx *santhosh.ValidatorContext, v any) {
 	seen := make(map[string]int, len(items))
 	var key []byte
 	for i, item := range items {
-		key = appendKey(key[:0], item)
+		key = program.AppendKey(key[:0], item)
 		if first, dup := seen[string(key)]; dup {
 			ctx.AddError(&kind.UniqueItems{Duplicates: [2]int{first, i}})
 			return
@@ -53,7 +52,7 @@ type enumeration struct {
 func newEnumeration(values []any, fault func(got any) santhosh.ErrorKind) enumeration {
 	e := enumeration{keys: make(map[string]struct{}, len(values)), fault: fault}
 	for _, v := range values {
-		e.keys[string(appendKey(nil, v))] = struct{}{}
+		e.keys[string(program.AppendKey(nil, v))] = struct{}{}
 		e.containers = e.containers || isContainer(v)
 	}
 	return e
@@ -63,7 +62,7 @@ func newEnumeration(values []any, fault func(got any) santhosh.ErrorKind) enumer
 func (e enumeration) Validate(ctx *santhosh.ValidatorContext, v any) {
 	var buffer [64]byte
 	if e.containers || !isContainer(v) { // else not one of them, and not worth writing out
-		if _, found := e.keys[string(appendKey(buffer[:0], v))]; found {
+		if _, found := e.keys[string(program.AppendKey(buffer[:0], v))]; found {
 			return
 		}
 	}
@@ -122,89 +121,4 @@ func (g *graph) replaceEquality() {
 			}))
 		}
 	}
-}
-
-// appendKey appends a text for v that is equal exactly for equal values
-// (JSON Schema core, "instance equality"): every part carries its length or
-// an end mark.
-func appendKey(dst []byte, v any) []byte {
-	switch v := v.(type) {
-	case nil:
-		return append(dst, 'n')
-	case bool:
-		if v {
-			return append(dst, 't')
-		}
-		return append(dst, 'f')
-	case json.Number:
-		d, ok := parseDecimal(string(v))
-		if !ok {
-			return appendStringKey(append(dst, '?'), string(v))
-		}
-		return d.appendKey(append(dst, '#'))
-	case string:
-		return appendStringKey(dst, v)
-	case []any:
-		dst = append(dst, '[')
-		for _, item := range v {
-			dst = appendKey(dst, item)
-		}
-		return append(dst, ']')
-	case map[string]any:
-		dst = append(dst, '{')
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			dst = appendKey(appendStringKey(dst, name), v[name])
-		}
-		return append(dst, '}')
-	}
-	return append(dst, '?')
-}
-
-func appendStringKey(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	dst = strconv.AppendInt(dst, int64(len(s)), 10)
-	return append(append(dst, ':'), s...)
-}
-
-// decimal is a JSON number in its one canonical form: the digits without
-// leading or trailing zeros, and the power of ten by which they are
-// multiplied. Zero has no digits, no sign and exponent 0. Two literals are
-// equal numbers exactly if their decimals are equal.
-type decimal struct {
-	negative bool
-	digits   string
-	exponent int
-}
-
-// parseDecimal reads a literal of RFC 8259 section 6. It never expands the
-// exponent.
-func parseDecimal(literal string) (d decimal, ok bool) {
-	rest, negative := strings.CutPrefix(literal, "-")
-	mantissa, exponent := rest, 0
-	if i := strings.IndexAny(rest, "eE"); i >= 0 {
-		n, err := strconv.Atoi(rest[i+1:])
-		if err != nil {
-			return decimal{}, false
-		}
-		mantissa, exponent = rest[:i], n
-	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	digits := strings.TrimLeft(whole+fraction, "0")
-	trimmed := strings.TrimRight(digits, "0")
-	if trimmed == "" {
-		return decimal{}, whole != ""
-	}
-	exponent += len(digits) - len(trimmed) - len(fraction)
-	return decimal{negative: negative, digits: trimmed, exponent: exponent}, true
-}
-
-// appendKey appends a text that no other number has and that ends by itself.
-func (d decimal) appendKey(dst []byte) []byte {
-	if d.negative {
-		dst = append(dst, '-')
-	}
-	dst = append(dst, d.digits...)
-	dst = append(dst, 'e')
-	dst = strconv.AppendInt(dst, int64(d.exponent), 10)
-	return append(dst, ';')
 }

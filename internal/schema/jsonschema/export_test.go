@@ -5,8 +5,26 @@ import (
 
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/cxrelay/cxrelay/internal/jsontape"
 	"github.com/cxrelay/cxrelay/internal/schema"
 )
+
+// JudgeOnly returns v as if the fast path had declined its schema, or nil if
+// the judge may not run it.
+func JudgeOnly(v schema.Validator) schema.Validator {
+	j := v.(*engine).judge
+	if j == nil {
+		return nil
+	}
+	return &engine{judge: j, declined: "everything"}
+}
+
+// Steps returns the work of a check in steps of the budget, and the budget.
+func Steps(v schema.Validator, doc *jsontape.Doc) (steps, budget int, err error) {
+	p := v.(*engine).program
+	_, steps, err = p.Check(doc)
+	return steps, p.Budget(len(doc.Nodes())), err
+}
 
 // CheckBySecondParse is Check without the tape: the library parses raw again.
 func CheckBySecondParse(v schema.Validator, raw []byte) ([]schema.Violation, error) {
@@ -14,5 +32,38 @@ func CheckBySecondParse(v schema.Validator, raw []byte) ([]schema.Violation, err
 	if err != nil {
 		return nil, err
 	}
-	return v.(*engine).judge(value)
+	return v.(*engine).judge.judge(value)
+}
+
+// Library returns the library's own engine for a definition, with nothing of
+// ours in it but the formats.
+func Library(def schema.Definition) (schema.Validator, error) {
+	docs, err := parseDefinition(def)
+	if err != nil {
+		return nil, err
+	}
+	root, err := newCompiler(docs).Compile(rootURL)
+	if err != nil {
+		return nil, err
+	}
+	newGraph(root) // takes away what it must
+	return &engine{judge: newJudge(root)}, nil
+}
+
+// DateTime is the check of the format, and DateTimeInSteps the same without
+// its short cut.
+func DateTime(s string) bool { return isDateTime(s) }
+
+// DateTimeInSteps see DateTime.
+func DateTimeInSteps(s string) bool {
+	return len(s) > 11 && s[10]|0x20 == 't' && isDate(s[:10]) && isTime(s[11:])
+}
+
+// Disagreeing is an engine with the program of one validator and the judge of
+// another, which repeats every check.
+func Disagreeing(fast, slow schema.Validator, compared func(Comparison)) schema.Validator {
+	return &engine{
+		program: fast.(*engine).program, judge: slow.(*engine).judge, builders: newBuilders(),
+		shadow: shadow{rate: 1, compared: compared},
+	}
 }

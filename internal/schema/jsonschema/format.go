@@ -10,49 +10,78 @@ import (
 
 // The library's own date-time, date, time, uuid, ipv4, email, hostname and
 // uri take what their RFCs do not (a sign before an hour, blanks in a uri), so
-// these are ours. Its ipv6, json-pointer, duration, regex and the rest stay.
+// these are ours, and ipv6, to check it without allocating. Its json-pointer,
+// duration, regex and the rest stay.
 
 var errFormat = errors.New("not of that format")
 
-func formats() []*santhosh.Format {
-	checks := []struct {
-		name string
-		ok   func(string) bool
-	}{
-		{"date-time", isDateTime}, {"date", isDate}, {"time", isTime}, {"uuid", isUUID},
-		{"ipv4", isIPv4}, {"email", isEmail}, {"hostname", isHostname}, {"uri", isURI},
+// ownFormats are the checks by the name of the format. None of them keeps the
+// string.
+func ownFormats() map[string]func(string) bool {
+	return map[string]func(string) bool{
+		"date-time": isDateTime, "date": isDate, "time": isTime, "uuid": isUUID,
+		"ipv4": isIPv4, "ipv6": isIPv6, "email": isEmail, "hostname": isHostname, "uri": isURI,
 	}
-	list := make([]*santhosh.Format, len(checks))
-	for i, c := range checks {
-		list[i] = &santhosh.Format{Name: c.name, Validate: func(v any) error {
-			if s, isString := v.(string); isString && !c.ok(s) {
+}
+
+// formats are the same for the library.
+func formats() []*santhosh.Format {
+	own := ownFormats()
+	list := make([]*santhosh.Format, 0, len(own))
+	for name, ok := range own {
+		list = append(list, &santhosh.Format{Name: name, Validate: func(v any) error {
+			if s, isString := v.(string); isString && !ok(s) {
 				return errFormat
 			}
 			return nil
-		}}
+		}})
 	}
 	return list
-}
-
-// digits reads s as n decimal digits, or returns -1.
-func digits(s string, n int) int {
-	if len(s) != n {
-		return -1
-	}
-	value := 0
-	for i := range n {
-		if !isDigit(s[i]) {
-			return -1
-		}
-		value = value*10 + int(s[i]-'0')
-	}
-	return value
 }
 
 // isDateTime: date-time of RFC 3339 section 5.6; "T" and "Z" in either case,
 // no blank in place of the "T".
 func isDateTime(s string) bool {
-	return len(s) > 11 && (s[10] == 'T' || s[10] == 't') && isDate(s[:10]) && isTime(s[11:])
+	if len(s) < len("2026-11-20T04:03:22Z") {
+		return false
+	}
+	if usualMoment(s) {
+		_, ok := zoneOffset(afterFraction(s[19:]))
+		return ok
+	}
+	return s[10]|0x20 == 't' && isDate(s[:10]) && isTime(s[11:])
+}
+
+// usualMoment reports whether s begins with a date and a time that every month
+// and every minute has: a day up to the 28th and no leap second. It looks at
+// eight bytes at once; most date-times are such.
+func usualMoment(s string) bool {
+	const (
+		zeros     = 0x3030303030303030
+		dateForm  = zeros ^ ('0'^'-')<<32 ^ ('0'^'-')<<56 // 0000-00-
+		dateMarks = 0xFF<<32 | 0xFF<<56
+		timeForm  = zeros ^ ('0'^'t')<<16 ^ ('0'^':')<<40 // 00t00:00
+		timeMarks = 0xFF<<16 | 0xFF<<40
+	)
+	date, clock := word(s)^dateForm, (word(s[8:])|0x20<<16)^timeForm
+	month, day := pair(date, 5), pair(clock, 0)
+	return (date&dateMarks|clock&timeMarks)|(overNine(date)|overNine(clock)) == 0 && s[16] == ':' &&
+		month-1 < 12 && day-1 < 28 && pair(clock, 3) < 24 && pair(clock, 6) < 60 && twoDigits(s[17], s[18]) < 60
+}
+
+// overNine has a bit set if a byte of w, which was compared with zeros, is no digit.
+func overNine(w uint64) uint64 { return (w | (w + 0x7676767676767676)) & 0x8080808080808080 }
+
+// word is the first eight bytes of s, the first one lowest.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// pair is the number of the two digits from byte i on.
+func pair(digits uint64, i int) uint {
+	return uint(digits>>(8*i)&0xFF)*10 + uint(digits>>(8*i+8)&0xFF)
 }
 
 // isDate: full-date of RFC 3339 section 5.6, with the days of each month
@@ -61,11 +90,26 @@ func isDate(s string) bool {
 	if len(s) != 10 || s[4] != '-' || s[7] != '-' {
 		return false
 	}
-	year, month, day := digits(s[:4], 4), digits(s[5:7], 2), digits(s[8:], 2)
-	return year >= 0 && month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month)
+	century, year, month, day := twoDigits(s[0], s[1]), twoDigits(s[2], s[3]), twoDigits(s[5], s[6]), twoDigits(s[8], s[9])
+	if max(century, year) >= noDigits || month-1 > 11 || day-1 > 30 {
+		return false
+	}
+	return day <= 28 || day <= daysIn(century*100+year, month)
 }
 
-func daysIn(year, month int) int {
+// noDigits is more than any two digits.
+const noDigits = 100
+
+// twoDigits reads two decimal digits, or returns noDigits.
+func twoDigits(tens, ones byte) uint {
+	tens, ones = tens-'0', ones-'0'
+	if tens > 9 || ones > 9 {
+		return noDigits
+	}
+	return uint(tens)*10 + uint(ones)
+}
+
+func daysIn(year, month uint) uint {
 	switch month {
 	case 4, 6, 9, 11:
 		return 30
@@ -84,17 +128,19 @@ func isTime(s string) bool {
 	if len(s) < 9 || s[2] != ':' || s[5] != ':' {
 		return false
 	}
-	hour, minute, second := digits(s[:2], 2), digits(s[3:5], 2), digits(s[6:8], 2)
-	if hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60 {
+	hour, minute, second := twoDigits(s[0], s[1]), twoDigits(s[3], s[4]), twoDigits(s[6], s[7])
+	if hour > 23 || minute > 59 || second > 60 {
 		return false
 	}
 	offset, ok := zoneOffset(afterFraction(s[8:]))
 	if !ok {
 		return false
 	}
+	if second < 60 {
+		return true
+	}
 	const day = 24 * 60
-	utc := (hour*60 + minute - offset + day) % day
-	return second < 60 || utc == day-1
+	return (int(hour*60+minute)-offset+day)%day == day-1
 }
 
 // afterFraction skips a fraction of a second. It leaves a lone dot, which no
@@ -121,27 +167,26 @@ func zoneOffset(s string) (minutes int, ok bool) {
 	if len(s) != 6 || (s[0] != '+' && s[0] != '-') || s[3] != ':' {
 		return 0, false
 	}
-	hour, minute := digits(s[1:3], 2), digits(s[4:], 2)
-	if hour < 0 || hour > 23 || minute < 0 || minute > 59 {
+	hour, minute := twoDigits(s[1], s[2]), twoDigits(s[4], s[5])
+	if hour > 23 || minute > 59 {
 		return 0, false
 	}
+	minutes = int(hour*60 + minute)
 	if s[0] == '-' {
-		return -(hour*60 + minute), true
+		return -minutes, true
 	}
-	return hour*60 + minute, true
+	return minutes, true
 }
 
 // isUUID: RFC 9562 section 4, any version and variant, either case.
 func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
+	return len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' &&
+		allHex(s[:8]) && allHex(s[9:13]) && allHex(s[14:18]) && allHex(s[19:23]) && allHex(s[24:])
+}
+
+func allHex(s string) bool {
 	for i := range len(s) {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			if s[i] != '-' {
-				return false
-			}
-		} else if !isHex(s[i]) {
+		if !isHex(s[i]) {
 			return false
 		}
 	}
@@ -333,6 +378,6 @@ func only(s, extra string) bool {
 	return true
 }
 
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-func isAlnum(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'z' }
-func isHex(c byte) bool   { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
+func isDigit(c byte) bool { return c-'0' <= 9 }
+func isAlnum(c byte) bool { return isDigit(c) || c|0x20-'a' <= 'z'-'a' }
+func isHex(c byte) bool   { return isDigit(c) || c|0x20-'a' <= 'f'-'a' }

@@ -1,9 +1,12 @@
 package jsonschema_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cxrelay/cxrelay/internal/schema/jsonschema"
 )
 
 func TestFormats(t *testing.T) {
@@ -79,4 +82,74 @@ func FuzzDateTime(f *testing.F) {
 
 func quoteJSON(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
+
+// Every format of the specification (2020-12 validation, section 7.3): which
+// value it takes and which it does not, where formats are asserted. A format
+// without a bad value is never asserted: it is only told.
+func TestFormatVerdicts(t *testing.T) {
+	tests := []struct{ name, good, bad string }{
+		{"date-time", `"1963-06-19T08:30:06.283185Z"`, `"1990-02-31T15:59:59.123-08:00"`},
+		{"date", `"1963-06-19"`, `"06/19/1963"`},
+		{"time", `"08:30:06Z"`, `"08:30:06"`},
+		{"duration", `"P4DT12H30M5S"`, `"PT1D"`},
+		{"email", `"joe.bloggs@example.com"`, `"2962"`},
+		{"idn-email", `"2962"`, ""},
+		{"hostname", `"www.example.com"`, `"-a-host-name-that-starts-with--"`},
+		{"idn-hostname", `"-"`, ""},
+		{"ipv4", `"192.168.0.1"`, `"127.0.0.0.1"`},
+		{"ipv6", `"::abcd"`, `"12345::"`},
+		{"uri", `"http://foo.bar/?baz=qux#quux"`, `"//foo.bar/?baz=qux#quux"`},
+		{"uri-reference", `"/abc"`, `"\\\\WINDOWS\\fileshare"`},
+		{"iri", `"http://ƒøø.ßår/?∂éœ=πîx#πîüx"`, `"/abc"`},
+		{"iri-reference", `"/âππ"`, `"\\\\WINDOWS\\filëßåré"`},
+		{"uuid", `"2eb8aa08-aa98-11ea-b4aa-73b441d16380"`, `"2eb8aa08-aa98-11ea-b4aa-73b441d1638"`},
+		{"uri-template", `"http://example.com/dictionary/{term:1}/{term}"`, `"http://example.com/dictionary/{term:1}/{term"`},
+		{"json-pointer", `"/foo/bar~0/baz~1/%a"`, `"/foo/bar~"`},
+		{"relative-json-pointer", `"120/foo/bar"`, `"/foo/bar"`},
+		{"regex", `"([abc])+\\s+$"`, `"^(abc]"`},
+		{"unknown", `"anything"`, ""},
+	}
+	for _, tt := range tests {
+		v := compile(t, `{"format":"`+tt.name+`"}`)
+		for _, body := range []string{tt.good, `12`, `{}`, `null`} {
+			if !accepts(t, v, body) {
+				t.Errorf("%s refuses %s", tt.name, body)
+			}
+		}
+		if tt.bad != "" && accepts(t, v, tt.bad) {
+			t.Errorf("%s takes %s", tt.name, tt.bad)
+		}
+		told := compile(t, `{`+draft2020+`"format":"`+tt.name+`"}`)
+		if tt.bad != "" && !accepts(t, told, tt.bad) {
+			t.Errorf("2020-12 asserts %s", tt.name)
+		}
+	}
+}
+
+// The short cut for usual date-times changes no verdict: whatever byte stands
+// wherever.
+func TestDateTimeShortCut(t *testing.T) {
+	for _, base := range []string{"2026-11-20T04:03:22Z", "2024-02-28t23:59:59.5+01:00", "1999-12-31T23:59:60Z", "2026-10-09T10:09:59.000000-23:59", "0000-01-28T00:00:00z"} {
+		if !jsonschema.DateTime(base) {
+			t.Errorf("%s is refused", base)
+		}
+		for i := range base {
+			for c := range 256 {
+				s := base[:i] + string([]byte{byte(c)}) + base[i+1:]
+				if got, want := jsonschema.DateTime(s), jsonschema.DateTimeInSteps(s); got != want {
+					t.Errorf("%q: %v, in steps %v", s, got, want)
+				}
+			}
+			if got, want := jsonschema.DateTime(base[:i]), jsonschema.DateTimeInSteps(base[:i]); got != want {
+				t.Errorf("%q: %v, in steps %v", base[:i], got, want)
+			}
+		}
+	}
+	for n := range 10_000 {
+		s := fmt.Sprintf("20%02d-%02d-%02dT%02d:%02d:%02dZ", n%100, n%15, n%33, n%26, n%63, n%62)
+		if got, want := jsonschema.DateTime(s), jsonschema.DateTimeInSteps(s); got != want {
+			t.Errorf("%q: %v, in steps %v", s, got, want)
+		}
+	}
 }

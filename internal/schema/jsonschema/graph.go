@@ -2,10 +2,7 @@ package jsonschema
 
 import (
 	"maps"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -85,10 +82,22 @@ func (g *graph) hub() *node {
 
 func (g *graph) expand(n *node) {
 	n.edges = []edge{} // expanded, even if it stays empty
+	ignoreSiblings(n.schema)
 	g.expandReferences(n)
 	g.expandInPlace(n)
 	g.expandObject(n)
 	g.expandArray(n)
+}
+
+// ignoreSiblings takes away what up to draft-07 stands beside a $ref: it is to
+// be ignored (draft-07 core, section 8.3), and the library reads some of it.
+func ignoreSiblings(s *santhosh.Schema) {
+	if s.Ref == nil || s.DraftVersion >= 2019 {
+		return
+	}
+	s.Const = nil
+	s.Contains, s.PropertyNames = nil, nil
+	s.If, s.Then, s.Else = nil, nil, nil
 }
 
 func (g *graph) add(n *node, s *santhosh.Schema, keyword string, to step) {
@@ -188,58 +197,13 @@ func (g *graph) expandArray(n *node) {
 	g.add(n, s.Contains, "contains", toAnyElement)
 }
 
-// followDynamic gives the hubs their edges. Which schema a dynamic reference
-// means depends on the way by which it was reached, so every candidate counts.
-// The candidates of a $dynamicRef need not be reachable otherwise: they are
-// looked for in the texts, by their $dynamicAnchor.
-func (g *graph) followDynamic(c *santhosh.Compiler, docs *documents) {
-	if len(g.dynamic) > 0 {
-		for _, at := range slices.Sorted(maps.Keys(docs.byURL)) {
-			anchors(docs.byURL[at], at+"#", func(location string) {
-				if s, err := c.Compile(location); err == nil {
-					g.grow(s)
-				} // else it stands in an example or the like and is no schema
-			})
-		}
-	}
-	for _, n := range g.nodes[:len(g.nodes):len(g.nodes)] {
-		if n.schema == nil {
-			continue
-		}
-		if hub := g.dynamic[n.schema.DynamicAnchor]; hub != nil {
-			hub.edges = append(hub.edges, edge{to: n, keyword: "$dynamicRef", step: toSelfByRef})
-		}
-		if g.recursive != nil && n.schema.RecursiveAnchor {
-			g.recurseInto(n.schema.Location)
-		}
-	}
-}
-
-// recurseInto adds every schema of the resource at location to the targets of
-// $recursiveRef: the library takes the outermost schema on the way that
-// stands in a resource with $recursiveAnchor, not only the resource's root.
-func (g *graph) recurseInto(location string) {
+// schemas lists the compiled schemas of the graph.
+func (g *graph) schemas() []*santhosh.Schema {
+	var list []*santhosh.Schema
 	for _, n := range g.nodes {
-		if n.schema != nil && strings.HasPrefix(n.schema.Location, location) {
-			g.recursive.edges = append(g.recursive.edges, edge{to: n, keyword: "$recursiveRef", step: toSelfByRef})
+		if n.schema != nil {
+			list = append(list, n.schema)
 		}
 	}
-}
-
-// anchors calls found with the address of every object below v that has a
-// $dynamicAnchor.
-func anchors(v any, at string, found func(location string)) {
-	switch v := v.(type) {
-	case []any:
-		for i, item := range v {
-			anchors(item, at+"/"+strconv.Itoa(i), found)
-		}
-	case map[string]any:
-		if _, ok := v["$dynamicAnchor"].(string); ok {
-			found(at)
-		}
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			anchors(v[name], at+"/"+url.PathEscape(escapePointer(name)), found)
-		}
-	}
+	return list
 }

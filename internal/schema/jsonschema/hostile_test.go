@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cxrelay/cxrelay/internal/jsontape"
+	"github.com/cxrelay/cxrelay/internal/schema"
 	"github.com/cxrelay/cxrelay/internal/schema/jsonschema"
 )
 
@@ -36,8 +37,10 @@ func TestHostilePayloads(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := accepts(t, compile(t, tt.schema), tt.body); got != tt.want {
-				t.Errorf("accepted: %v, want %v", got, tt.want)
+			for name, v := range engines(t, tt.schema) {
+				if got := accepts(t, v, tt.body); got != tt.want {
+					t.Errorf("%s accepted: %v, want %v", name, got, tt.want)
+				}
 			}
 		})
 	}
@@ -84,42 +87,55 @@ func TestUniqueItems(t *testing.T) {
 		`[{"a":1,"b":2},{"b":2,"a":1}]`: false, `[{"a":1,"b":2},{"a":2,"b":1}]`: true, `[{"a":{"b":1}},{"a":{"b":1.0}}]`: false, `[{"a":null},{}]`: true,
 		`[]`: true, `[1]`: true, `"aa"`: true, `[[[],[]],[[[]]]]`: true,
 	}
-	v := compile(t, `{"uniqueItems":true}`)
-	for body, want := range tests {
-		if got := accepts(t, v, body); got != want {
-			t.Errorf("%s is unique: %v, want %v", body, got, want)
+	for name, v := range engines(t, `{"uniqueItems":true}`) {
+		for body, want := range tests {
+			if got := accepts(t, v, body); got != want {
+				t.Errorf("%s: %s is unique: %v, want %v", name, body, got, want)
+			}
 		}
 	}
-	nested := compile(t, `{"properties":{"a":{"anyOf":[{"type":"null"},{"uniqueItems":true}]}}}`)
-	if accepts(t, nested, `{"a":[1,1]}`) || !accepts(t, nested, `{"a":[1,2]}`) {
-		t.Error("uniqueItems below anyOf")
+	for name, v := range engines(t, `{"properties":{"a":{"anyOf":[{"type":"null"},{"uniqueItems":true}]}}}`) {
+		if accepts(t, v, `{"a":[1,1]}`) || !accepts(t, v, `{"a":[1,2]}`) {
+			t.Errorf("%s: uniqueItems below anyOf", name)
+		}
 	}
 }
 
 func TestEnumAndConstOfNumbers(t *testing.T) {
-	v := compile(t, `{"properties":{"e":{"enum":[1,0.5,[1,"x"],{"a":100},"1",null]},"c":{"const":{"n":[1e2]}}}}`)
 	tests := map[string]bool{
 		`{"e":1}`: true, `{"e":1.0}`: true, `{"e":5e-1}`: true, `{"e":"1"}`: true, `{"e":null}`: true, `{"e":[1.0,"x"]}`: true, `{"e":{"a":1e2}}`: true,
 		`{"e":2}`: false, `{"e":-1}`: false, `{"e":true}`: false, `{"e":["x",1]}`: false, `{"e":{"a":100,"b":1}}`: false, `{"e":{}}`: false,
 		`{"c":{"n":[100]}}`: true, `{"c":{"n":[100.1]}}`: false, `{"c":{"n":["100"]}}`: false, `{"c":[100]}`: false, `{"c":100}`: false,
 	}
-	for body, want := range tests {
-		if got := accepts(t, v, body); got != want {
-			t.Errorf("%s accepted: %v, want %v", body, got, want)
+	for name, v := range engines(t, `{"properties":{"e":{"enum":[1,0.5,[1,"x"],{"a":100},"1",null]},"c":{"const":{"n":[1e2]}}}}`) {
+		for body, want := range tests {
+			if got := accepts(t, v, body); got != want {
+				t.Errorf("%s: %s accepted: %v, want %v", name, body, got, want)
+			}
 		}
 	}
-	scalars := compile(t, `{"enum":[1,2]}`)
-	if accepts(t, scalars, `[1]`) || accepts(t, scalars, `{}`) || !accepts(t, scalars, `2e0`) {
-		t.Error("an enum of scalars")
+	for name, v := range engines(t, `{"enum":[1,2]}`) {
+		if accepts(t, v, `[1]`) || accepts(t, v, `{}`) || !accepts(t, v, `2e0`) {
+			t.Errorf("%s: an enum of scalars", name)
+		}
 	}
 }
 
-// A payload whose scanner had laxer limits must not take the process down.
+// engines are both engines of a schema.
+func engines(t *testing.T, text string) map[string]schema.Validator {
+	t.Helper()
+	v := compile(t, text)
+	return map[string]schema.Validator{"fast path": v, "judge": jsonschema.JudgeOnly(v)}
+}
+
+// A payload whose scanner had laxer limits must not take the process down:
+// the library panics on this one.
 func TestPanicBecomesAnError(t *testing.T) {
-	v, err := jsonschema.Compile(definition(`{"minimum":0}`, nil))
+	fast, err := jsonschema.Compile(definition(`{"minimum":0}`, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
+	v := jsonschema.JudgeOnly(fast)
 	doc := new(jsontape.Doc)
 	if err := doc.Parse([]byte("1e9999999"), jsontape.Limits{Exponent: 1e9}); err != nil {
 		t.Fatal(err)
@@ -127,10 +143,15 @@ func TestPanicBecomesAnError(t *testing.T) {
 	if value, violations, err := v.Check(doc, nil); err == nil || value != nil || violations != nil {
 		t.Errorf("Check = %q, %v, %v; want only an error", value, violations, err)
 	}
-	if _, _, err := v.Check(new(jsontape.Doc), nil); err == nil {
-		t.Error("a document that was never parsed has a verdict")
+	if value, violations, err := fast.Check(doc, nil); err != nil || violations != nil || value == nil {
+		t.Errorf("the fast path: %q, %v, %v; want it valid", value, violations, err)
 	}
-	if !accepts(t, v, "1") {
-		t.Error("the validator is not usable afterwards")
+	for _, v := range []schema.Validator{v, fast} {
+		if _, _, err := v.Check(new(jsontape.Doc), nil); err == nil {
+			t.Error("a document that was never parsed has a verdict")
+		}
+		if !accepts(t, v, "1") {
+			t.Error("the validator is not usable afterwards")
+		}
 	}
 }

@@ -26,7 +26,20 @@ type leaf struct {
 // a stable order: pointer, keyword, name, place in the schema. (The library
 // walks maps, so its own order changes from run to run.)
 func sortedLeaves(err *santhosh.ValidationError, instance any) []leaf {
-	c := collector{instance: instance}
+	c := &collector{instance: instance}
+	leaves := c.collect(err, nil)
+	sortLeaves(leaves)
+	return leaves
+}
+
+// maxLeaves is how many faults of one error are looked at. An explanation of
+// ours shares subtrees, which could hold 2^30 of them when written out.
+const maxLeaves = 1000
+
+// boundedLeaves is sortedLeaves for a tree of package program, whose order is
+// the payload's: the first maxLeaves of each error, each collected once.
+func boundedLeaves(err *santhosh.ValidationError, instance any) []leaf {
+	c := &collector{instance: instance, known: map[*santhosh.ValidationError][]leaf{}}
 	leaves := c.collect(err, nil)
 	sortLeaves(leaves)
 	return leaves
@@ -45,11 +58,26 @@ func sortLeaves(leaves []leaf) {
 
 type collector struct {
 	instance any
+	known    map[*santhosh.ValidationError][]leaf // nil: the tree shares nothing, and no error is cut
 }
 
-// collect returns the leaves below e. known is the location of the nearest
-// error above e.
-func (c collector) collect(e *santhosh.ValidationError, known []string) []leaf {
+// collect returns the leaves below e, which the caller does not change. above
+// is the location of the nearest error above e.
+func (c *collector) collect(e *santhosh.ValidationError, above []string) []leaf {
+	if c.known == nil {
+		return c.leavesOf(e, above)
+	}
+	leaves, ok := c.known[e]
+	if !ok {
+		if leaves = c.leavesOf(e, above); len(leaves) > maxLeaves {
+			leaves = leaves[:maxLeaves]
+		}
+		c.known[e] = leaves
+	}
+	return leaves
+}
+
+func (c *collector) leavesOf(e *santhosh.ValidationError, above []string) []leaf {
 	switch k := e.ErrorKind.(type) {
 	case *kind.Schema, *kind.Group, *kind.Reference, *kind.AllOf:
 		return c.collectAll(e.Causes, e.InstanceLocation)
@@ -74,7 +102,7 @@ func (c collector) collect(e *santhosh.ValidationError, known []string) []leaf {
 		}
 		return leaves
 	case *kind.PropertyNames:
-		return []leaf{c.propertyName(e, k.Property, known)}
+		return []leaf{c.propertyName(e, k.Property, above)}
 	case *kind.FalseSchema:
 		return []leaf{newLeaf(e, keywordOf(e.SchemaURL), "")}
 	case *kind.Not:
@@ -90,13 +118,15 @@ func (c collector) collect(e *santhosh.ValidationError, known []string) []leaf {
 	}
 }
 
-func (c collector) collectAll(errs []*santhosh.ValidationError, known []string) []leaf {
+func (c *collector) collectAll(errs []*santhosh.ValidationError, above []string) []leaf {
 	if len(errs) == 1 {
-		return c.collect(errs[0], known)
+		return c.collect(errs[0], above)
 	}
 	leaves := make([]leaf, 0, len(errs))
 	for _, e := range errs {
-		leaves = append(leaves, c.collect(e, known)...)
+		if leaves = append(leaves, c.collect(e, above)...); c.known != nil && len(leaves) > maxLeaves {
+			break
+		}
 	}
 	return leaves
 }
@@ -119,12 +149,12 @@ func perName(e *santhosh.ValidationError, keyword string, names []string) []leaf
 // propertyName mends the location: for this one keyword the library returns a
 // slice that it goes on writing to, so that its tokens may belong to a later
 // sibling. If the object there has no such member, the first object below
-// known that has one is meant, or known itself if there is none.
-func (c collector) propertyName(e *santhosh.ValidationError, name string, known []string) leaf {
+// above that has one is meant, or above itself if there is none.
+func (c *collector) propertyName(e *santhosh.ValidationError, name string, above []string) leaf {
 	at := e.InstanceLocation
 	if obj, _ := lookup(c.instance, at).(map[string]any); obj == nil || !has(obj, name) {
-		at = known
-		if found, ok := findMember(lookup(c.instance, known), known, name); ok {
+		at = above
+		if found, ok := findMember(lookup(c.instance, above), above, name); ok {
 			at = found
 		}
 	}

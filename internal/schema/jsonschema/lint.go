@@ -13,45 +13,68 @@ const maxVisits = 10_000
 type RecursionError struct {
 	Location string // fragment of the schema, such as "#/definitions/node/anyOf/1"
 	Reason   string
+	Declined string // what keeps the fast path, which has a budget, from taking the schema; "" if nothing could
 }
 
-func (e *RecursionError) Error() string { return fmt.Sprintf("%s at %s", e.Reason, e.Location) }
+func (e *RecursionError) Error() string {
+	text := fmt.Sprintf("%s at %s", e.Reason, e.Location)
+	if e.Declined != "" {
+		text += "; the evaluator that counts its steps does not take " + e.Declined
+	}
+	return text
+}
 
-// lint refuses a graph in which one value of a payload could be visited a
-// number of times that grows exponentially with its depth or with the size of
-// the schema. The rules, in the terms of the graph's strongly connected
+// cost is what the lint found out about a graph.
+type cost struct {
+	endless   *RecursionError // nothing may apply the schema
+	unbounded *RecursionError // nothing without a work budget may
+	visits    int             // if neither: how many schemas are applied to one value at most
+}
+
+// warnings is what an author should know of a schema that only the program
+// may run.
+func (c *cost) warnings() []string {
+	if c.unbounded == nil {
+		return nil
+	}
+	return []string{c.unbounded.Error() + "; a payload that spends the work budget is answered too_complex"}
+}
+
+// lint looks for one value of a payload that could be visited a number of
+// times that grows exponentially with its depth or with the size of the
+// schema. The rules, in the terms of the graph's strongly connected
 // components (the sets of schemas that recurse into each other):
 //
 //  1. no in-place applicator leads from a component into itself;
 //  2. no two edges that can meet the same value lead from one schema of a
 //     component back into it;
-//  3. no $ref chain returns to its start without going into the payload;
+//  3. no schema returns to itself without going into the payload;
 //  4. all ways that do not recurse apply at most maxVisits schemas to a value.
 //
 // By 1 and 2 a component visits a value at most once per schema. DESIGN.md
-// has the argument.
-func (g *graph) lint() error {
+// has the argument. A graph against rule 3 has no meaning and is never used;
+// one against another rule costs too much without a budget.
+func (g *graph) lint() cost {
+	if e := g.emptyCycle(); e != nil {
+		return cost{endless: e}
+	}
 	count := g.components()
-	var worst *RecursionError
+	var c cost
 	keep := func(e *RecursionError) {
-		if e != nil && (worst == nil || e.Location < worst.Location) {
-			worst = e
+		if e != nil && (c.unbounded == nil || e.Location < c.unbounded.Location) {
+			c.unbounded = e
 		}
 	}
 	for _, n := range g.nodes {
 		if n.schema != nil {
 			keep(applicatorCycle(n))
 			keep(overlappingCycles(n))
-			keep(emptyCycle(n))
 		}
 	}
-	if worst == nil {
-		keep(g.tooManyVisits(count))
+	if c.unbounded == nil {
+		c.visits, c.unbounded = g.countVisits(count)
 	}
-	if worst != nil {
-		return worst
-	}
-	return nil
+	return c
 }
 
 func recursion(n *node, format string, args ...any) *RecursionError {
@@ -124,29 +147,38 @@ func overlap(edges []edge) []string {
 	return nil
 }
 
-// emptyCycle is rule 3. Only static references: what a hub stands for is more
-// than what can happen. A dynamic reference that does come back to its start,
-// and a chain of more than maxVisits, make Check return an error.
-func emptyCycle(n *node) *RecursionError {
-	at := n
-	for range maxVisits {
-		if at = staticRef(at); at == nil {
-			return nil
+// emptyCycle is rule 3. Only static edges: what a hub stands for is more than
+// what can happen. A dynamic reference that does come back to its start makes
+// Check return an error.
+func (g *graph) emptyCycle() *RecursionError {
+	const open, done = 1, 2
+	state := make(map[*node]int, len(g.nodes))
+	var worst *RecursionError
+	var visit func(n *node)
+	visit = func(n *node) {
+		state[n] = open
+		for _, e := range n.edges {
+			if e.step != toSelfByRef && e.step != toSelf || e.to.schema == nil {
+				continue
+			}
+			switch state[e.to] {
+			case 0:
+				visit(e.to)
+			case open:
+				found := recursion(e.to, "%s leads back to its start without going into the payload", e.keyword)
+				if worst == nil || found.Location < worst.Location {
+					worst = found
+				}
+			}
 		}
-		if at == n {
-			return recursion(n, "$ref leads back to its start without going into the payload")
+		state[n] = done
+	}
+	for _, n := range g.nodes {
+		if n.schema != nil && state[n] == 0 {
+			visit(n)
 		}
 	}
-	return nil // n only leads into a cycle: that is found from a node on it
-}
-
-func staticRef(n *node) *node {
-	for _, e := range n.edges {
-		if e.step == toSelfByRef && e.to.schema != nil {
-			return e.to
-		}
-	}
-	return nil
+	return worst
 }
 
 // components finds the strongly connected components (Tarjan) and numbers
@@ -193,10 +225,10 @@ func (s *search) visit(n *node) {
 	s.count++
 }
 
-// tooManyVisits is rule 4. cost[c] bounds the schemas that component c, and
+// countVisits is rule 4. cost[c] bounds the schemas that component c, and
 // what it leads to, apply along one way down an instance: branches on the
 // same value add up, branches into different parts do not.
-func (g *graph) tooManyVisits(count int) *RecursionError {
+func (g *graph) countVisits(count int) (visits int, _ *RecursionError) {
 	members := make([][]*node, count)
 	for _, n := range g.nodes {
 		members[n.component] = append(members[n.component], n)
@@ -206,12 +238,13 @@ func (g *graph) tooManyVisits(count int) *RecursionError {
 		for _, n := range nodes {
 			own := n.visits(cost)
 			if own > maxVisits && n.schema != nil {
-				return recursion(n, "the branches of the schema apply more than %d schemas to one value", maxVisits)
+				return 0, recursion(n, "the branches of the schema apply more than %d schemas to one value", maxVisits)
 			}
 			cost[c] = max(cost[c], own)
+			visits = max(visits, own)
 		}
 	}
-	return nil
+	return visits, nil
 }
 
 // visits needs the costs of all lower components; edges inside the component

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cxrelay/cxrelay/internal/schema"
 	"github.com/cxrelay/cxrelay/internal/schema/jsonschema"
 )
 
@@ -56,7 +57,9 @@ func deepBodies(depth int) []string {
 	return bodies
 }
 
-func TestRecursionRefused(t *testing.T) {
+// What the library must not run because of its cost loads where the fast path
+// takes it whole, with a warning, and always comes to an end.
+func TestRecursionCounted(t *testing.T) {
 	tests := map[string]struct{ schema, location, keyword string }{
 		"anyOf":                {`{"properties":{"x":{"anyOf":[{"type":"null"},{"$ref":"#"}]}}}`, "#/properties/x/anyOf/1", "anyOf"},
 		"oneOf":                {`{"oneOf":[{"type":"null"},{"properties":{"x":{"$ref":"#"}}}]}`, "#/oneOf/1", "oneOf"},
@@ -74,8 +77,6 @@ func TestRecursionRefused(t *testing.T) {
 		"name and pattern":     {`{"properties":{"ab":{"$ref":"#"}},"patternProperties":{"^a":{"$ref":"#"}}}`, "#", "patternProperties"},
 		"two patterns":         {`{"patternProperties":{"^a":{"$ref":"#"},"b$":{"$ref":"#"}}}`, "#", "patternProperties"},
 		"ref and properties":   {`{` + draft2020 + `"$ref":"#/$defs/a","properties":{"x":{"$ref":"#"}},"$defs":{"a":{"properties":{"x":{"$ref":"#"}}}}}`, "#", "$ref"},
-		"ref to itself":        {`{"$ref":"#"}`, "#", "$ref"},
-		"ref round":            {`{"properties":{"x":{"$ref":"#/definitions/a"}},"definitions":{"a":{"$ref":"#/definitions/b"},"b":{"$ref":"#/definitions/a"}}}`, "#/definitions/a", "$ref"},
 		"dynamicRef":           {`{` + draft2020 + `"$dynamicAnchor":"n","anyOf":[{"type":"null"},{"properties":{"x":{"$dynamicRef":"#n"}}}]}`, "#/anyOf/1", "anyOf"},
 		"dynamicRef, target only in the text": {`{` + draft2020 + `"$id":"http://a/strict","$ref":"tree","$defs":{
 			"strict":{"$dynamicAnchor":"node","allOf":[{"$ref":"tree"}]},
@@ -86,24 +87,75 @@ func TestRecursionRefused(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := jsonschema.Compile(definition(tt.schema, nil))
-			var refused *jsonschema.RecursionError
-			if !errors.As(err, &refused) {
-				t.Fatalf("Compile: %v, want a RecursionError", err)
+			v := compile(t, tt.schema)
+			engine, _ := v.(schema.Described).Engine()
+			warnings := v.(schema.Described).Warnings()
+			if engine != "fast" || len(warnings) != 1 || jsonschema.JudgeOnly(v) != nil {
+				t.Fatalf("engine %s, warnings %q", engine, warnings)
 			}
-			if !strings.HasPrefix(refused.Location, tt.location) || !strings.Contains(refused.Reason, tt.keyword) {
-				t.Errorf("refused for %q at %q, want %q at %q", refused.Reason, refused.Location, tt.keyword, tt.location)
+			if !strings.Contains(warnings[0], tt.keyword) || !strings.Contains(warnings[0], " at "+tt.location) {
+				t.Errorf("warning %q, want %q at %q", warnings[0], tt.keyword, tt.location)
+			}
+			for _, body := range deepBodies(100) {
+				_, violations, err := v.Check(parse(t, body), nil)
+				if err != nil && !errors.Is(err, schema.ErrTooComplex) {
+					t.Errorf("Check(%.40s): %v", body, err)
+				}
+				lawful(t, violations)
 			}
 		})
 	}
 }
 
+// A schema that nothing can run in bounded time is refused, with the place
+// and with what the fast path does not take.
+func TestRecursionRefused(t *testing.T) {
+	tests := map[string]struct{ schema, location, reason, declined string }{
+		"ref to itself":        {`{"$ref":"#"}`, "#", "$ref leads back", ""},
+		"ref round":            {`{"properties":{"x":{"$ref":"#/definitions/a"}},"definitions":{"a":{"$ref":"#/definitions/b"},"b":{"$ref":"#/definitions/a"}}}`, "#/definitions/a", "$ref leads back", ""},
+		"anyOf of itself":      {`{"anyOf":[{"type":"null"},{"$ref":"#"}]}`, "#", "$ref leads back", ""},
+		"dependency on itself": {`{` + draft2020 + `"dependentSchemas":{"a":{"$ref":"#"}}}`, "#", "$ref leads back", ""},
+		"declined": {`{"properties":{"x":{"anyOf":[{"multipleOf":12345678901234567891},{"$ref":"#"}]}}}`, "#/properties/x/anyOf/1", "recurses through anyOf",
+			"multipleOf (a divisor of more than 19 digits) at #/properties/x/anyOf/0"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := jsonschema.Compile(definition(tt.schema, nil))
+			var refused *jsonschema.RecursionError
+			if !errors.As(err, &refused) {
+				t.Fatalf("Compile: %v, want a RecursionError", err)
+			}
+			if refused.Location != tt.location || !strings.Contains(refused.Reason, tt.reason) || refused.Declined != tt.declined {
+				t.Errorf("refused for %q at %q, declined %q; want %q at %q, %q", refused.Reason, refused.Location, refused.Declined, tt.reason, tt.location, tt.declined)
+			}
+			if !strings.Contains(err.Error(), tt.declined) {
+				t.Errorf("%v does not name %q", err, tt.declined)
+			}
+		})
+	}
+}
+
+// Where the fast path declines and the library may run the schema, it does.
+func TestDeclined(t *testing.T) {
+	v := compile(t, `{"multipleOf":12345678901234567891}`)
+	engine, declined := v.(schema.Described).Engine()
+	if engine != "judge" || declined != "multipleOf (a divisor of more than 19 digits)" || len(v.(schema.Described).Warnings()) != 0 {
+		t.Errorf("engine %s, declined %q", engine, declined)
+	}
+	if !accepts(t, v, `24691357802469135782`) || accepts(t, v, `12345678901234567890`) {
+		t.Error("the judge is wrong")
+	}
+}
+
 func TestRecursionThroughReference(t *testing.T) {
-	_, err := jsonschema.Compile(definition(`{"properties":{"n":{"$ref":"node.json"}}}`, map[string]string{
+	v := compileWith(t, `{"properties":{"n":{"$ref":"node.json"}}}`, map[string]string{
 		"node.json": `{"anyOf":[{"type":"null"},{"properties":{"n":{"$ref":"node.json"}}}]}`,
-	}))
-	if err == nil || !strings.Contains(err.Error(), "node.json#/anyOf/1") {
-		t.Errorf("Compile: %v, want the place node.json#/anyOf/1", err)
+	})
+	if w := v.(schema.Described).Warnings(); len(w) != 1 || !strings.Contains(w[0], "node.json#/anyOf/1") {
+		t.Errorf("warnings %q, want the place node.json#/anyOf/1", w)
+	}
+	if !accepts(t, v, `{"n":{"n":{"n":null}}}`) {
+		t.Error("a valid payload is refused")
 	}
 }
 

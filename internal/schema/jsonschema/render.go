@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"github.com/cxrelay/cxrelay/internal/schema"
@@ -73,7 +75,8 @@ func (l leaf) reason() string {
 
 // nameFault is the first thing that is wrong with a member's name.
 func (l leaf) nameFault() (leaf, bool) {
-	causes := collector{instance: l.name}.collectAll(l.err.Causes, nil)
+	c := &collector{instance: l.name, known: map[*santhosh.ValidationError][]leaf{}}
+	causes := slices.Clone(c.collectAll(l.err.Causes, nil))
 	if len(causes) == 0 {
 		return leaf{}, false
 	}
@@ -97,6 +100,7 @@ func (l leaf) words(instance any) (expected, actual string) {
 
 func (l leaf) values(instance any) (expected, actual string) {
 	value := lookup(instance, l.err.InstanceLocation)
+	actual = describe(value)
 	switch k := l.err.ErrorKind.(type) {
 	case *kind.Type:
 		if instance == nil {
@@ -104,19 +108,19 @@ func (l leaf) values(instance any) (expected, actual string) {
 		}
 		return strings.Join(k.Want, " or "), describe(value)
 	case *kind.Const:
-		return literal(k.Want), describe(k.Got)
+		return literal(k.Want), l.got(k.Got, actual)
 	case *kind.Enum:
-		return oneOf(k.Want), describe(k.Got)
+		return oneOf(k.Want), l.got(k.Got, actual)
 	case *kind.Format:
-		return k.Want, describe(k.Got)
+		return k.Want, l.got(k.Got, actual)
 	case *kind.Pattern:
-		return k.Want, describe(k.Got)
+		return k.Want, l.got(k.Got, actual)
 	case *kind.Required:
-		return l.name, "absent"
+		return memberName(l.name), "absent"
 	case *kind.Dependency:
-		return fmt.Sprintf("%s (needed by %s)", l.name, k.Prop), "absent"
+		return fmt.Sprintf("%s (needed by %s)", memberName(l.name), memberName(k.Prop)), "absent"
 	case *kind.DependentRequired:
-		return fmt.Sprintf("%s (needed by %s)", l.name, k.Prop), "absent"
+		return fmt.Sprintf("%s (needed by %s)", memberName(l.name), memberName(k.Prop)), "absent"
 	case *kind.AdditionalProperties:
 		obj, _ := value.(map[string]any)
 		return "no such member", describe(obj[l.name])
@@ -144,6 +148,15 @@ func (l leaf) values(instance any) (expected, actual string) {
 		return "<= " + count(len(list)-k.Count, "item"), describe(value)
 	}
 	return "a match", describe(value)
+}
+
+// got is what a fault of a schema text found; for a payload's it is the value
+// itself, which the explanation of the fast path does not repeat.
+func (l leaf) got(fromLibrary any, value string) string {
+	if fromLibrary == nil {
+		return value
+	}
+	return describe(fromLibrary)
 }
 
 // counts are the keywords that compare a count.
@@ -192,6 +205,14 @@ func decimalText(r *big.Rat) string {
 		return r.RatString()
 	}
 	return r.FloatString(n)
+}
+
+// memberName leaves no name invisible.
+func memberName(name string) string {
+	if name == "" {
+		return `""`
+	}
+	return name
 }
 
 func count(n int, unit string) string {

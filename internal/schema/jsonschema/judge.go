@@ -12,49 +12,43 @@ import (
 	"github.com/cxrelay/cxrelay/internal/schema"
 )
 
-// engine is a schema.Validator. The compiled schema is never written after
-// Compile; builders are pooled because their maps are most of what a check
-// would allocate.
-type engine struct {
+// judge is the library: it decides what the fast path does not take, and is
+// what the fast path is compared with. The compiled schema is never written
+// after Compile; builders are pooled because their maps are most of what a
+// check would allocate.
+type judge struct {
 	root     *santhosh.Schema
 	builders sync.Pool // of *builder
 }
 
-func newEngine(root *santhosh.Schema) *engine {
-	return &engine{root: root, builders: sync.Pool{New: func() any { return new(builder) }}}
+func newJudge(root *santhosh.Schema) *judge {
+	return &judge{root: root, builders: newBuilders()}
 }
 
-// errNoVerdict: the library answered with something that is not about the payload.
+func newBuilders() sync.Pool { return sync.Pool{New: func() any { return new(builder) }} }
+
+// errNoVerdict: a validator answered with something that is not about the payload.
 var errNoVerdict = errors.New("json schema: the validator gave no verdict")
 
-// Check implements schema.Validator. A valid payload returns doc.Raw(); dst is
-// not used, as a JSON value goes into the record as it was signed. At most 20
-// violations are returned, ordered by pointer, then keyword. They hold no
-// memory of doc.
-func (e *engine) Check(doc *jsontape.Doc, _ []byte) (value []byte, violations []schema.Violation, err error) {
-	b := e.builders.Get().(*builder)
-	violations, err = e.check(b, doc)
-	b.reset()
-	e.builders.Put(b)
-	if err != nil || violations != nil {
-		return nil, violations, err
-	}
-	return doc.Raw(), nil, nil
-}
-
-func (e *engine) check(b *builder, doc *jsontape.Doc) (_ []schema.Violation, err error) {
+// check returns the violations of a payload, nil for a valid one. They hold
+// no memory of doc.
+func (j *judge) check(doc *jsontape.Doc) (_ []schema.Violation, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("json schema: the validator panicked: %v", r)
 		}
 	}()
-	return e.judge(b.build(doc))
+	b := j.builders.Get().(*builder)
+	violations, err := j.judge(b.build(doc))
+	b.reset()
+	j.builders.Put(b)
+	return violations, err
 }
 
 // judge applies the schema to a value of nil, bool, string, json.Number,
 // []any and map[string]any.
-func (e *engine) judge(v any) ([]schema.Violation, error) {
-	err := e.root.Validate(v)
+func (j *judge) judge(v any) ([]schema.Violation, error) {
+	err := j.root.Validate(v)
 	if err == nil {
 		return nil, nil
 	}
@@ -62,13 +56,17 @@ func (e *engine) judge(v any) ([]schema.Violation, error) {
 	if !errors.As(err, &invalid) {
 		return nil, fmt.Errorf("json schema: %w", err)
 	}
-	leaves := sortedLeaves(invalid, v)
+	return tell(sortedLeaves(invalid, v), v)
+}
+
+// tell makes violations of the leaves of an error tree.
+func tell(leaves []leaf, instance any) ([]schema.Violation, error) {
 	for _, l := range leaves {
 		if l.broken() {
 			return nil, fmt.Errorf("%w: %s", errNoVerdict, l.reason())
 		}
 	}
-	violations := render(leaves, v)
+	violations := render(leaves, instance)
 	if len(violations) == 0 {
 		return nil, errNoVerdict
 	}

@@ -1,0 +1,155 @@
+package jsonschema_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cxrelay/cxrelay/internal/devkit/corpus"
+	"github.com/cxrelay/cxrelay/internal/jsontape"
+	"github.com/cxrelay/cxrelay/internal/schema"
+	"github.com/cxrelay/cxrelay/internal/schema/jsonschema"
+)
+
+// A payload that is valid costs no allocation, whatever keywords judge it.
+func TestAcceptAllocatesNothing(t *testing.T) {
+	tests := map[string][2]string{
+		"formats":     {`{"items":[{"format":"date-time"},{"format":"uuid"},{"format":"ipv4"},{"format":"ipv6"},{"format":"email"},{"format":"hostname"},{"format":"uri"}]}`, `["2026-11-20T04:03:22.417Z","2eb8aa08-aa98-11ea-b4aa-73b441d16380","127.0.0.1","::1","a@b.c","a.b","https://a.b/c?d#e"]`},
+		"patterns":    {`{"items":{"pattern":"^[^@ ]+@[^@ ]+$"}}`, `["a@b","é@ü","\u0061@b"]`},
+		"numbers":     {`{"items":{"multipleOf":0.01,"minimum":-1e3,"exclusiveMaximum":1e30}}`, `[19.99,1e2,123456789012345678901234567.89,-0]`},
+		"equality":    {`{"uniqueItems":true,"items":{"enum":[{"a":[1,2]},{"b":"x","c":null},"y",1.5]}}`, `[{"a":[1,2.0]},{"c":null,"b":"x"},"y",15e-1]`},
+		"branches":    {`{"oneOf":[{"type":"string"},{"required":["b"]},{"required":["a"]}],"anyOf":[{"type":"null"},true],"not":{"type":"null"},"if":{"type":"object"},"then":{"minProperties":1}}`, `{"a":1}`},
+		"unevaluated": {`{` + draft2020 + `"allOf":[{"properties":{"a":true}}],"anyOf":[{"properties":{"b":true}},{"properties":{"c":true}}],"unevaluatedProperties":false}`, `{"a":1,"b":2,"c":3}`},
+		"dynamic":     {`{` + draft2020 + `"$dynamicAnchor":"node","properties":{"children":{"items":{"$dynamicRef":"#node"}}}}`, `{"children":[{"children":[]},{}]}`},
+		"300 names":   {`{"required":["n7"],"properties":{` + properties(300) + `}}`, `{"n7":1,"n299":2}`},
+		"escapes":     {`{"properties":{"é":{"maxLength":3}},"propertyNames":{"minLength":1}}`, `{"\u00e9":"\u0041\ud83d\ude00"}`},
+	}
+	for _, c := range corpus.Cases() {
+		tests[c.Name+", draft-07"] = [2]string{string(c.Draft7), string(c.Body)}
+		tests[c.Name+", 2020-12"] = [2]string{string(c.Draft2020), string(c.Body)}
+	}
+	for name, tt := range tests {
+		v, doc, raw := compile(t, tt[0]), new(jsontape.Doc), []byte(tt[1])
+		run := func() {
+			if err := doc.Parse(raw, jsontape.Limits{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, violations, err := v.Check(doc, nil); violations != nil || err != nil {
+				t.Fatalf("%s: %q, %v", name, violations, err)
+			}
+		}
+		run()
+		if n := testing.AllocsPerRun(200, run); n >= 1 && !forgetful {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+func properties(count int) string {
+	list := make([]string, count)
+	for i := range list {
+		list[i] = fmt.Sprintf(`"n%d":true`, i)
+	}
+	return strings.Join(list, ",")
+}
+
+// Where the explanation would cost more than the verdict may, the payload is
+// refused all the same.
+func TestExplanationGivenUp(t *testing.T) {
+	branch := `{"minProperties":5,"properties":{"a":{"$dynamicRef":"#n"}}}`
+	v := compile(t, `{`+draft2020+`"$dynamicAnchor":"n","anyOf":[`+branch+`,`+branch+`,`+branch+`]}`)
+	body := strings.Repeat(`{"a":`, 60) + "{}" + strings.Repeat("}", 60)
+	got := rows(check(t, v, body))
+	want := [][4]string{{"", "schema", "a match", "object with 1 member"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+
+	// With a reference that leads to one place, each is explained once.
+	v = compile(t, strings.ReplaceAll(`{"anyOf":[`+branch+`,`+branch+`,`+branch+`]}`, `"$dynamicRef":"#n"`, `"$ref":"#"`))
+	if got := rows(check(t, v, body)); len(got) == 0 || got[0][1] != "minProperties" {
+		t.Errorf("got %q, want minProperties", got)
+	}
+}
+
+// comparisons collects what a compiler with a shadow tells.
+type comparisons struct {
+	sync.Mutex
+	list []jsonschema.Comparison
+}
+
+func (c *comparisons) add(x jsonschema.Comparison) {
+	c.Lock()
+	defer c.Unlock()
+	c.list = append(c.list, x)
+}
+
+func TestShadow(t *testing.T) {
+	var seen comparisons
+	compiler := jsonschema.New(jsonschema.Options{Shadow: 1, Compared: seen.add})
+	v, err := compiler(definition(`{"type":"integer"}`, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !accepts(t, v, `1`) || accepts(t, v, `"x"`) {
+		t.Error("a wrong verdict")
+	}
+	want := []jsonschema.Comparison{{Subject: "s", Version: 1, Fast: true, Judge: true}, {Subject: "s", Version: 1}}
+	if !reflect.DeepEqual(seen.list, want) || !want[0].Agreed() || !want[1].Agreed() {
+		t.Errorf("told %+v, want %+v", seen.list, want)
+	}
+	if (jsonschema.Comparison{Fast: true}).Agreed() || (jsonschema.Comparison{Err: errors.New("test")}).Agreed() {
+		t.Error("a disagreement is none")
+	}
+
+	// A schema that the library must not run has no shadow.
+	seen.list = nil
+	v, err = compiler(definition(`{"properties":{"x":{"anyOf":[{"type":"null"},{"$ref":"#"}]}}}`, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepts(t, v, `{"x":null}`)
+	if len(seen.list) != 0 {
+		t.Errorf("told %+v", seen.list)
+	}
+}
+
+// Where the two disagree, the judge's verdict and its words count.
+func TestShadowOverrules(t *testing.T) {
+	var seen comparisons
+	for _, tt := range []struct{ fast, judge, body string }{
+		{`{"type":"integer"}`, `{"type":"string"}`, `1`},
+		{`{"type":"string"}`, `{"type":"integer"}`, `1`},
+	} {
+		v := jsonschema.Disagreeing(compile(t, tt.fast), compile(t, tt.judge), seen.add)
+		if got, want := accepts(t, v, tt.body), accepts(t, compile(t, tt.judge), tt.body); got != want {
+			t.Errorf("fast %s, judge %s: accepts %v", tt.fast, tt.judge, got)
+		}
+	}
+	if len(seen.list) != 2 || seen.list[0].Agreed() || seen.list[1].Agreed() {
+		t.Errorf("told %+v", seen.list)
+	}
+}
+
+func TestShadowIsASample(t *testing.T) {
+	var seen comparisons
+	v, err := jsonschema.New(jsonschema.Options{Shadow: 0.1, Compared: seen.add})(definition(`true`, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := parse(t, `{}`)
+	for range 2000 {
+		if _, _, err := v.Check(doc, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(seen.list); n < 100 || n > 350 {
+		t.Errorf("%d of 2000 were repeated, want about 200", n)
+	}
+	if _, ok := v.(schema.Described); !ok {
+		t.Error("not Described")
+	}
+}

@@ -1,0 +1,126 @@
+package program
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cxrelay/cxrelay/internal/jsontape"
+)
+
+func value(t testing.TB, text string) any {
+	t.Helper()
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func runOn(t testing.TB, text string) *run {
+	t.Helper()
+	doc := new(jsontape.Doc)
+	if err := doc.Parse([]byte(text), jsontape.Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	r := &run{program: &Program{nodes: make([]node, 1)}}
+	r.begin(doc)
+	return r
+}
+
+// Values in the order of the list are different, those on one line equal.
+func TestKeys(t *testing.T) {
+	classes := [][]string{
+		{`null`}, {`true`}, {`false`}, {`0`, `-0`, `0.0`, `0e9`}, {`1`, `1.0`, `10e-1`}, {`-1`}, {`10`, `1e1`}, {`0.1`, `0.10`}, {`1e400`}, {`1e-400`},
+		{`"1"`}, {`""`}, {`"a"`, `"\u0061"`}, {`"1:a"`}, {`"é"`, `"\u00e9"`}, {`"\u0000"`}, {`"null"`},
+		{`[]`}, {`[[]]`}, {`[[],[]]`}, {`[[[]]]`}, {`[1]`, `[1.0]`}, {`[1,2]`}, {`[12]`}, {`["a","b"]`}, {`["ab"]`}, {`[null]`}, {`[{}]`},
+		{`{}`}, {`{"a":1,"b":2}`, `{"b":2.0,"\u0061":1}`, `{"\u0062":2,"a":1}`}, {`{"a":2,"b":1}`}, {`{"a":{"b":1}}`}, {`{"ab":1}`}, {`{"a":null}`}, {`{"":""}`}, {`{"é":[1],"e":[2]}`, `{"e":[2],"\u00e9":[1e0]}`},
+	}
+	seen := map[string]int{}
+	for class, texts := range classes {
+		for _, text := range texts {
+			r := runOn(t, text)
+			onTape, decoded := string(r.appendKey(nil, 0)), string(AppendKey(nil, value(t, text)))
+			if onTape != decoded {
+				t.Errorf("%s: key %q on the tape, %q decoded", text, onTape, decoded)
+			}
+			if other, ok := seen[onTape]; ok && other != class {
+				t.Errorf("%s has the key of %s", text, classes[other])
+			}
+			seen[onTape] = class
+		}
+		if len(seen) != class+1 {
+			t.Errorf("%s: not one key", texts)
+		}
+	}
+}
+
+func TestValueSet(t *testing.T) {
+	tests := map[string]struct{ in, out string }{
+		`["a"]`:                       {`["a","\u0061"]`, `["","b","aa",1,null,["a"],{"a":1}]`},
+		`["a","bb","ccc"]`:            {`["a","bb","ccc"]`, `["","b","bbb"]`},
+		`[1,2.0,300]`:                 {`[1,1.0,2,20e-1,300,3e2]`, `[0,-1,"1",30,[1]]`},
+		`[1,2,3,4,5,6,7,8,9]`:         {`[1,9,9.0,90e-1]`, `[0,10,-9]`},
+		`[12345678901234567890]`:      {`[12345678901234567890,1.234567890123456789e19]`, `[1234567890123456789,12345678901234567891]`},
+		`[null,true]`:                 {`[null,true]`, `[false,0,"",[],{}]`},
+		`[[1,{"a":2}],{"b":[3]}]`:     {`[[1.0,{"a":2e0}],{"b":[3]}]`, `[[1],[{"a":2},1],{"b":3},{"b":[3],"c":1}]`},
+		`["x",1,null,false,[],{}]`:    {`["x",1,null,false,[],{}]`, `["y",2,true,[1],{"a":1}]`},
+		`["same","same",1,1.0,1e0]`:   {`["same",1]`, `["sam",10]`},
+		`["a long text of 24 bytes"]`: {`["a long text of 24 bytes"]`, `["a long text of 24 bytez"]`},
+	}
+	for want, tt := range tests {
+		set := newValueSet(value(t, want).([]any), false)
+		for i, text := range []string{tt.in, tt.out} {
+			r := runOn(t, text)
+			for at := uint32(1); at < r.nodes[0].Next; at = r.nodes[at].Next {
+				if got := r.contains(set, at); got != (i == 0) {
+					t.Errorf("%s contains %s: %v", want, r.doc.Bytes(int(at)), got)
+				}
+			}
+		}
+	}
+}
+
+// Every name is found, whatever its length, and no other.
+func TestNameTable(t *testing.T) {
+	var names []string
+	for n := range 40 {
+		names = append(names, strings.Repeat("abcdefg ", 5)[:n])
+	}
+	for i := range 300 {
+		names = append(names, fmt.Sprint("attribute_", i, "_of_the_customer"))
+	}
+	table := newNameTable(names, jsontape.HashName)
+	for i, name := range names {
+		h := jsontape.HashName(name)
+		if got := table.find([]byte(name), h); got != i {
+			t.Errorf("%q is %d, want %d", name, got, i)
+		}
+		near := "xx" + name + `":true`
+		s := &nameSlot{hash: h, index: 1}
+		s.remember(name)
+		if got := s.is([]byte(near), 2, len(name), h); got != (len(name) <= 16 && len(near) >= 2+8) {
+			t.Errorf("%q is itself: %v", name, got)
+		}
+		if s.is([]byte("xx"+strings.Repeat("z", 24)), 2, len(name), h) && name != "" || s.is([]byte(near), 2, len(name)+1, h) {
+			t.Errorf("%q is another", name)
+		}
+		if n := len(name); n > 0 && n <= 16 {
+			other := "xx" + name[:n-1] + "~" + `":true,"more":true`
+			if s.is([]byte(other), 2, n, h) {
+				t.Errorf("%q is %q, because they share a hash", name, other[2:2+n])
+			}
+		}
+		for _, other := range []string{name + "x", "x" + name} {
+			if got := table.find([]byte(other), jsontape.HashName(other)); got >= 0 && names[got] != other {
+				t.Errorf("%q is found at %d", other, got)
+			}
+		}
+	}
+	if (&nameTable{}).find(nil, 0) != -1 {
+		t.Error("the empty table has something")
+	}
+}
