@@ -74,10 +74,18 @@ race:
 	$(GO) test -race ./...
 
 # Fetches its artefacts once, into .cache/real. CXRELAY_REAL=keep keeps the logs.
+# Those that mostly wait, for a registry's next version or a minute of scrapes,
+# run beside the others.
+WAITING := '^(TestRegistry|TestPrometheus|TestPrometheusConvicts|TestOperationsPage)$$'
+REAL    := $(GO) test -tags real -count=1 -timeout 20m -v
 test-real:
 	$(GO) vet -tags real ./test/real/...
 	CGO_ENABLED=1 $(GO) vet -C test/real/serde ./...
-	$(GO) test -tags real -count=1 -timeout 20m -v ./test/real/...
+	@mkdir -p $(BIN)
+	@$(REAL) -run $(WAITING) ./test/real >$(BIN)/waiting.log 2>&1 & waiting=$$!; failed=0; \
+	$(REAL) -skip $(WAITING) ./test/real/... || failed=1; \
+	wait $$waiting || failed=1; \
+	cat $(BIN)/waiting.log; exit $$failed
 
 # Leaves journal, logs, report (text, JSON, picture) in bin/storm/last.
 storm: build

@@ -67,7 +67,7 @@ var cooked = []struct {
 	old, new string // in internal/gateway/ledger.go
 	convicts []string
 }{
-	{"every other answer is not counted", "l.s.Events[source][r]++", "l.s.Events[source][r] += l.s.Received % 2", []string{"acks", "events"}},
+	{"every other answer is not counted", "l.s.Events[row][r]++", "l.s.Events[row][r] += l.s.Received % 2", []string{"acks", "events"}},
 	{"records are counted twice when they are produced", "l.s.Produced++", "l.s.Produced += 2", []string{"records"}},
 	{"every ack counts as a late one too", "case event.Acked:\n", "case event.Acked:\n\t\tl.s.LateAcks++\n", []string{"acks"}},
 }

@@ -104,7 +104,7 @@ type response struct {
 }
 
 func (r *Registry) request(ctx context.Context, method, path string, body []byte) (response, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second) // it may share two CPUs with brokers
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, r.URL()+path, bytes.NewReader(body))
 	if err != nil {

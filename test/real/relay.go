@@ -136,8 +136,8 @@ func (r *Rig) build(t testing.TB, m Mutant) string {
 	if binary, ok := r.binaries[name]; ok {
 		return binary
 	}
-	dir := filepath.Join(r.dir, "build-"+strconv.Itoa(len(r.binaries)))
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	dir, err := os.MkdirTemp(r.dir, "build-")
+	if err != nil {
 		t.Fatal(err)
 	}
 	binary := filepath.Join(dir, "cxrelay")
