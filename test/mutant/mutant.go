@@ -18,7 +18,7 @@ import (
 
 // Edit replaces a text that is in a file exactly once.
 type Edit struct {
-	File     string // from the module's root
+	File     string // from the module's root, or absolute
 	Old, New string
 }
 
@@ -29,7 +29,7 @@ func Overlay(root, dir string, edits ...Edit) (string, error) {
 	for _, e := range edits {
 		text, ok := texts[e.File]
 		if !ok {
-			b, err := os.ReadFile(filepath.Join(root, e.File)) //nolint:gosec // a file of this module
+			b, err := os.ReadFile(place(root, e.File)) //nolint:gosec // a file of this module, or of Go
 			if err != nil {
 				return "", err
 			}
@@ -44,12 +44,19 @@ func Overlay(root, dir string, edits ...Edit) (string, error) {
 	var errs []error
 	for file, text := range texts {
 		changed := filepath.Join(dir, fmt.Sprintf("%d-%s", len(replace), filepath.Base(file)))
-		replace[filepath.Join(root, file)] = changed
+		replace[place(root, file)] = changed
 		errs = append(errs, os.WriteFile(changed, []byte(text), 0o600))
 	}
 	list, err := json.Marshal(map[string]any{"Replace": replace})
 	overlay := filepath.Join(dir, "overlay.json")
 	return overlay, errors.Join(append(errs, err, os.WriteFile(overlay, list, 0o600))...)
+}
+
+func place(root, file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(root, file)
 }
 
 // Build compiles a command of the module, with the edits if there are any.

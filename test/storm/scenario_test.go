@@ -6,7 +6,9 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,7 +61,10 @@ func run(t *testing.T, o storm.Options) *storm.Report {
 // blow is one storm on some brokers.
 func blow(t *testing.T, kafka storm.Kafka, dir string, o storm.Options) *storm.Report {
 	t.Helper()
-	o.Dir, o.Relay, o.Kafka, o.Seed, o.Log = dir, built.relay, kafka, 1, slog.New(slog.NewTextHandler(t.Output(), nil))
+	if o.Relay == "" {
+		o.Relay = built.relay
+	}
+	o.Dir, o.Kafka, o.Seed, o.Log = dir, kafka, 1, slog.New(slog.NewTextHandler(t.Output(), nil))
 	if o.Load.Rate == 0 {
 		o.Load.Rate = 500
 	}
@@ -124,6 +129,31 @@ func TestShortFaults(t *testing.T) {
 			t.Errorf("%s: the last refusal came after %s", w.Fault, w.Recovery)
 		}
 	}
+}
+
+// TestClockJumps: the relay's clock jumps by an hour, forward and back, every
+// two seconds, while brokers hang. Deadlines and back-off do not care. The
+// relay is built with another time.Now.
+func TestClockJumps(t *testing.T) {
+	root, err := mutant.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	goroot, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay := filepath.Join(t.TempDir(), "cxrelay")
+	if err := mutant.Build(t.Context(), root, t.TempDir(), "./cmd/cxrelay", relay, mutant.Edit{
+		File: filepath.Join(strings.TrimSpace(string(goroot)), "src/time/time.go"),
+		Old:  "\tmono -= startNano\n\tsec += unixToInternal - minWall\n",
+		New:  "\tmono -= startNano\n\tsec += [4]int64{0, 3600, -3600, 1}[mono/2e9%4]\n\tsec += unixToInternal - minWall\n",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	o := storm.Options{Relay: relay, Length: 25 * time.Second, Only: []string{"the brokers hang"}, Hold: 3 * time.Second}
+	o.Limits.Late = time.Second
+	run(t, o)
 }
 
 // TestKills: the relay is killed at random moments, and comes back.
