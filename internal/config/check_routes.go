@@ -53,11 +53,11 @@ func (ld *loader) checkRoute(path string, r *route.Route) {
 	if r.Subject == s.Subject && !ld.given(path+".version") {
 		r.Version = s.Version
 	}
+	if r.Wire == route.Prefix && s.Mode != Local {
+		ld.fault(path+".wire", "prefix puts a schema id before the value, and with schema.mode "+s.Mode.String()+" there is none", "wire: raw, or schema.mode local")
+	}
 	if s.Mode != Off {
 		return
-	}
-	if r.Wire == route.Prefix {
-		ld.fault(path+".wire", "prefix puts a schema id before the value, and with schema.mode off there is none", "wire: raw, or validate: schema.mode local")
 	}
 	for _, k := range []string{"subject", "version"} {
 		if ld.given(member(path, k)) {
