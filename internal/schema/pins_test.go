@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -207,6 +208,36 @@ func TestPrevious(t *testing.T) {
 			t.Error("not loaded")
 		}
 	})
+}
+
+// A cache that was replaced is let go, however many came after it.
+func TestReplacedCacheIsLetGo(t *testing.T) {
+	gone := make(chan struct{})
+	c, err := schema.NewCache(schema.CacheOptions{Fixed: schema.Unchecked(), Pins: latest("s")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.AddCleanup(c, func(gone chan struct{}) { close(gone) }, gone)
+	for range 2 {
+		if c, err = schema.NewCache(schema.CacheOptions{Fixed: schema.Unchecked(), Pins: latest("s"), Previous: c}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := c.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for limit := time.After(10 * time.Second); ; runtime.GC() {
+		select {
+		case <-gone:
+			runtime.KeepAlive(c)
+			return
+		case <-limit:
+			t.Fatal("the first cache is still there")
+		default:
+		}
+	}
 }
 
 // Load is for what a reload adds: it asks for that alone, and says what is not there.
