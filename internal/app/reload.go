@@ -231,15 +231,16 @@ func (r *reloader) apply(p *prepared) {
 		a.tls.Set(p.tls)
 	}
 	a.config.Store(p.config)
+	if p.schemas != nil {
+		p.schemas.cache.CatchUp(a.schemas.cache())
+	}
 	a.gateway.Swap(p.rules)
 	r.rules = p.rules
 	if p.schemas != nil {
 		a.schemas.replace(p.schemas)
 	}
 	a.retain(p.topics)
-	for _, topic := range p.topics {
-		a.deliverer.SetPin(topic, p.config.Kafka.Partitions[topic])
-	}
+	a.deliverer.Keep(p.topics, p.config.Kafka.Partitions)
 }
 
 // without returns what is in all and not in some.

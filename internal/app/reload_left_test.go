@@ -109,8 +109,15 @@ func TestRefusedReloadPinsNothing(t *testing.T) {
 		w.refused(http.StatusServiceUnavailable, "set kafka.partitions for four to 8")
 		w.files.set("relay.yaml", routed+"  - {type: ELSE, topic: missing}\nkafka: {partitions: {four: 4}}\n")
 		w.refused(http.StatusServiceUnavailable, "topic missing")
+		time.Sleep(2 * time.Minute) // it is tried again and again
+		if n := strings.Count(w.log.String(), `"msg":"configuration not reloaded`); n != 2 || strings.Contains(w.log.String(), "topic unavailable") {
+			t.Errorf("%d lines of two refusals, or some of the topics", n)
+		}
 		w.files.set("relay.yaml", routed+"kafka: {partitions: {four: 8}}\n")
 		w.reload("routes[4]", "kafka.partitions")
+		if !strings.Contains(w.log.String(), `"msg":"topic available","topic":"four","partitions":8`) {
+			t.Error("no line of the new topic")
+		}
 		s := event("NEW", "c0", 0)
 		s.topic = "four"
 		if why := w.send(s); why != "accepted" {

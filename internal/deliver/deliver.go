@@ -83,6 +83,7 @@ func New(o Options) (*Deliverer, error) {
 	d.topics.Store(&map[string]*topic{})
 	d.SetLimits(o.Limits)
 	d.Add(o.Topics, o.Pins)
+	d.Keep(o.Topics, o.Pins)
 	if err := d.metrics.register(o.Registerer); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}

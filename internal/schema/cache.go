@@ -208,6 +208,18 @@ func (c *Cache) Confirm(ctx context.Context) {
 	}
 }
 
+// CatchUp takes over what the cache that c replaces has learned since c was
+// made. It is for the moment before c replaces it: an event that was right a
+// moment ago must not be judged by the version before.
+func (c *Cache) CatchUp(old *Cache) {
+	for _, e := range c.order {
+		was := old.find(e.pin)
+		if was != nil && !c.opts.Elsewhere && was.state.Load().confirmed.After(e.state.Load().confirmed) {
+			e.inherit(was)
+		}
+	}
+}
+
 // Lookup returns the schema for a subject and a version, 0 for the latest. It
 // never does I/O and never blocks, and it allocates nothing for a pin of the
 // cache. The error wraps ErrUnavailable, and nothing else, and its text says

@@ -191,6 +191,18 @@ func TestPrevious(t *testing.T) {
 		if got := value(t, reg, `cxrelay_schema_usable{pin="latest",subject="old"}`); got != "1" {
 			t.Error("the new cache shows before it runs")
 		}
+		w.up()
+		w.register("s", object("two"))
+		pass(73 * time.Second)
+		w.down()
+		if textOf(t, second, "s") != object("one") {
+			t.Error("the new cache learns before it runs")
+		}
+		second.CatchUp(first)
+		if textOf(t, second, "s") != object("two") {
+			t.Error("what was learned meanwhile is lost")
+		}
+		looks = value(t, reg, `cxrelay_schema_refreshes_total{pin="latest",result="unchanged",subject="s"}`)
 		stop()
 		defer run(t, second)()
 		synctest.Wait()
@@ -204,7 +216,7 @@ func TestPrevious(t *testing.T) {
 		whyNot(t, second, "s") // by the new maximum age
 		w.up()
 		pass(31 * time.Second)
-		if textOf(t, second, "new") != object("new") || textOf(t, second, "s") != object("one") {
+		if textOf(t, second, "new") != object("new") || textOf(t, second, "s") != object("two") {
 			t.Error("not loaded")
 		}
 	})
