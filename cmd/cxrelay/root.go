@@ -50,7 +50,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(stderr, "cxrelay: %v\n", err)
+	fmt.Fprintf(stderr, "cxrelay: %s\n", printableLines(err.Error()))
 	var exit *exitError
 	if !errors.As(err, &exit) {
 		return exitFailed
@@ -59,6 +59,16 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		fmt.Fprintf(stderr, "Run '%s --help' for usage.\n", cmd.CommandPath())
 	}
 	return exit.code
+}
+
+// printableLines is printable for a text of several lines. An error may quote
+// what somebody else wrote, such as a captured request.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = printable(strings.ReplaceAll(line, "\t", "    "))
+	}
+	return strings.Join(lines, "\n")
 }
 
 func newRootCommand() *cobra.Command {

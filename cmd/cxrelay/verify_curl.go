@@ -139,15 +139,22 @@ func (p *curlParser) option(name string, rest []string) (n int, err error) {
 		return 1, nil
 	}
 	if len(rest) == 0 {
-		return 0, fmt.Errorf("curl's %s has no value, or is unknown here", name)
+		return 0, fmt.Errorf("curl's %s has no value, or is unknown here", bare(name))
 	}
 	if hasIdleValue(name) {
 		return 2, nil
 	}
 	if err := p.setting(name, rest[0]); err != nil {
-		return 0, fmt.Errorf("curl's %s: %w", name, err)
+		return 0, fmt.Errorf("curl's %s: %w", bare(name), err)
 	}
 	return 2, nil
+}
+
+// bare is an option without a value that is attached to it: that may be a
+// secret.
+func bare(name string) string {
+	name, _, _ = strings.Cut(name, "=")
+	return name
 }
 
 func (p *curlParser) setting(name, value string) error {

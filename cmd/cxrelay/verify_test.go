@@ -389,3 +389,16 @@ func TestYAMLText(t *testing.T) {
 		}
 	}
 }
+
+// A capture is somebody else's text: what an error quotes of it moves no
+// cursor, and is no value of an option.
+func TestErrorsAreForTerminals(t *testing.T) {
+	var out, talk bytes.Buffer
+	name := writeFile(t, "c.txt", "curl --foo\x1b[31m\x9b\u009b=hunter2 http://x")
+	if code := Main(t.Context(), []string{"verify", name, "--secret-file", writeFile(t, "s", "secret")}, nil, &out, &talk); code != exitUsage {
+		t.Errorf("exit %d", code)
+	}
+	if text := out.String() + talk.String(); strings.ContainsAny(text, "\x1b\u009b") || !utf8.ValidString(text) || !strings.Contains(text, "--foo?[31m") || strings.Contains(text, "hunter2") {
+		t.Errorf("%q", text)
+	}
+}

@@ -111,7 +111,7 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 
-	client, cache, err := newSchemas(o, a.metrics, nil)
+	client, cache, err := newSchemas(o, a.metrics, nil, false)
 	if err != nil {
 		return nil, err
 	}

@@ -150,9 +150,14 @@ func (r *reloader) prepare(ctx context.Context, was, is *config.Config, changed 
 		p.rules.Schemas = p.schemas.cache
 	}
 	before := topicsOf(was.Routes)
-	undo = append(undo, func() { r.a.retain(before) })
-	if err = r.addTopics(ctx, before, p); err != nil {
+	added := without(p.topics, before)
+	fresh := r.a.deliverer.Add(added, is.Kafka.Partitions)
+	undo = append(undo, func() { r.a.retain(before); r.a.deliverer.Forget(fresh) })
+	if err = r.addTopics(ctx, added, is); err != nil {
 		return nil, err
+	}
+	if p.schemas != nil {
+		p.schemas.cache.Confirm(ctx) // last, for as long as there is time
 	}
 	if touches(changed, "kafka.sasl") || touches(changed, "kafka.tls") { // the last step that can fail: it takes effect at once
 		err = r.a.kafka.SetSecurity(securityOf(&is.Kafka))
@@ -171,7 +176,7 @@ func touches(changed []string, key string) bool {
 func (r *reloader) newSchemas(ctx context.Context, was, is *config.Config, elsewhere bool) (*schemaSet, error) {
 	o := r.a.opts
 	o.Config = is
-	client, cache, err := newSchemas(o, r.a.metrics, r.a.schemas.cache())
+	client, cache, err := newSchemas(o, r.a.metrics, r.a.schemas.cache(), elsewhere)
 	if err != nil {
 		return nil, err
 	}
@@ -193,21 +198,19 @@ func (r *reloader) newSchemas(ctx context.Context, was, is *config.Config, elsew
 	return set, nil
 }
 
-// addTopics has Kafka and delivery know the topics that are new, and waits
-// until records can be produced to them.
-func (r *reloader) addTopics(ctx context.Context, before []string, p *prepared) error {
-	added := without(p.topics, before)
+// addTopics has Kafka know the topics that are new, as delivery does already,
+// and waits until records can be produced to them.
+func (r *reloader) addTopics(ctx context.Context, added []string, is *config.Config) error {
 	if len(added) == 0 {
 		return nil
 	}
-	r.a.deliverer.Add(added, p.config.Kafka.Partitions)
 	if err := r.a.kafka.Add(added); err != nil {
 		return err
 	}
 	if err := r.a.deliverer.Await(ctx, added); err != nil {
 		return err
 	}
-	return r.a.inspection.ofNew(ctx, added, p.config)
+	return r.a.inspection.ofNew(ctx, added, is)
 }
 
 // retain ends the watch over all other topics.
@@ -228,15 +231,16 @@ func (r *reloader) apply(p *prepared) {
 		a.tls.Set(p.tls)
 	}
 	a.config.Store(p.config)
+	if p.schemas != nil {
+		p.schemas.cache.CatchUp(a.schemas.cache())
+	}
 	a.gateway.Swap(p.rules)
 	r.rules = p.rules
 	if p.schemas != nil {
 		a.schemas.replace(p.schemas)
 	}
 	a.retain(p.topics)
-	for _, topic := range p.topics {
-		a.deliverer.SetPin(topic, p.config.Kafka.Partitions[topic])
-	}
+	a.deliverer.Keep(p.topics, p.config.Kafka.Partitions)
 }
 
 // without returns what is in all and not in some.

@@ -19,8 +19,9 @@ import (
 
 // files is a file system of flat names.
 type files struct {
-	mu  sync.Mutex
-	all map[string]string
+	mu    sync.Mutex
+	all   map[string]string
+	later map[string]string // take effect when the file was read once more
 }
 
 func newFiles(all map[string]string) *files { return &files{all: maps.Clone(all)} }
@@ -29,6 +30,10 @@ func (f *files) read(name string) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	text, ok := f.all[name]
+	if next, rotates := f.later[name]; rotates {
+		f.all[name] = next
+		delete(f.later, name)
+	}
 	if !ok {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOENT}
 	}
@@ -39,6 +44,13 @@ func (f *files) set(name, text string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.all[name] = text
+}
+
+// rotate gives a file another text after one more reading.
+func (f *files) rotate(name, text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.later = map[string]string{name: text}
 }
 
 // edit replaces a part of a file, and returns its whole text.

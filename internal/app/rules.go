@@ -28,6 +28,7 @@ func newRules(cfg *config.Config) (gateway.Rules, error) {
 		}
 		rules.Sources = append(rules.Sources, &gateway.Source{
 			Name: w.Name, Path: w.Path, Verifier: verifier, Paths: w.Event, NoContact: noContactRules[w.NoContact], Deadline: w.Deadline,
+			Certified: w.Preset == config.PresetNone && !w.Insecure,
 		})
 	}
 	return rules, nil

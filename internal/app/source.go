@@ -52,6 +52,9 @@ func (s *Source) Load() (*config.Config, []config.Problem, error) {
 
 func (s *Source) look(name string, into contents) ([]byte, error) {
 	data, err := s.read(name)
+	if _, twice := into[name]; twice {
+		return data, err // the first reading counts: what has changed since shows at the next look
+	}
 	if err != nil {
 		into[name] = sha256.Sum256([]byte("error: " + err.Error()))
 	} else {

@@ -11,16 +11,17 @@ import (
 )
 
 // newSchemas builds what schema.mode asks for. The client is nil where nobody
-// is asked. previous is the cache that the new one is to replace; may be nil.
-// Nothing is contacted before the cache runs.
-func newSchemas(o Options, reg prometheus.Registerer, previous *schema.Cache) (*schema.Client, *schema.Cache, error) {
+// is asked. previous is the cache that the new one is to replace; may be nil;
+// elsewhere: it asked another registry. Nothing is contacted before the cache
+// runs.
+func newSchemas(o Options, reg prometheus.Registerer, previous *schema.Cache, elsewhere bool) (*schema.Client, *schema.Cache, error) {
 	cfg := o.Config
 	for _, r := range cfg.Routes {
 		if r.Wire == route.Prefix && cfg.Schema.Mode != config.Local {
 			return nil, nil, fmt.Errorf("route %s: wire prefix needs the id of a schema, and with schema.mode %s there is none", r.Pattern, cfg.Schema.Mode)
 		}
 	}
-	cache := schema.CacheOptions{Pins: pinsOf(cfg.Routes), Previous: previous, Log: o.Log, Registerer: reg}
+	cache := schema.CacheOptions{Pins: pinsOf(cfg.Routes), Previous: previous, Elsewhere: elsewhere, Log: o.Log, Registerer: reg}
 	var client *schema.Client
 	if cfg.Schema.Mode != config.Off {
 		opts := registryOptions(cfg, o.Build, o.Log)

@@ -53,15 +53,13 @@ func (ld *loader) checkRoute(path string, r *route.Route) {
 	if r.Subject == s.Subject && !ld.given(path+".version") {
 		r.Version = s.Version
 	}
-	if s.Mode != Off {
-		return
+	if r.Wire == route.Prefix && s.Mode != Local {
+		ld.fault(path+".wire", "prefix puts a schema id before the value, and with schema.mode "+s.Mode.String()+" there is none", "wire: raw, or schema.mode local")
 	}
-	if r.Wire == route.Prefix {
-		ld.fault(path+".wire", "prefix puts a schema id before the value, and with schema.mode off there is none", "wire: raw, or validate: schema.mode local")
-	}
-	for _, k := range []string{"subject", "version"} {
+	unused := map[SchemaMode][]string{RemoteAPI: {"version"}, Off: {"subject", "version"}}
+	for _, k := range unused[s.Mode] {
 		if ld.given(member(path, k)) {
-			ld.warn(member(path, k), "is not used: schema.mode is off", "")
+			ld.warn(member(path, k), "is not used: schema.mode is "+s.Mode.String(), "")
 		}
 	}
 }

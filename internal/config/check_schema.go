@@ -30,7 +30,7 @@ func (ld *loader) checkMode() {
 	mode := ld.cfg.Schema.Mode
 	unused := map[SchemaMode][]string{
 		Local:     {"remote"},
-		RemoteAPI: {"max_age", "snapshot_dir"},
+		RemoteAPI: {"version", "max_age", "snapshot_dir"},
 		Off:       {"registry", "subject", "version", "max_age", "snapshot_dir", "remote"},
 	}[mode]
 	var set []string

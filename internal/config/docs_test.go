@@ -180,3 +180,40 @@ func TestExampleSecurity(t *testing.T) {
 		t.Errorf("got:\n%s", got)
 	}
 }
+
+// TestMigrationPage: its file loads beside the variables of the program that
+// came before, and each name of librdkafka on it is answered.
+func TestMigrationPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/migrate-from-seed.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := fenced(string(page), "yaml")
+	if len(blocks) != 1 {
+		t.Fatalf("%d blocks of YAML", len(blocks))
+	}
+	c, warnings := mustLoad(t, config.Source{File: "cxrelay.yaml", Data: []byte(blocks[0]), Env: founding()})
+	if len(warnings) > 0 || c.Kafka.Partitioner != config.CRC32 || len(c.Kafka.Partitions) != 4 || !c.Listen.Metrics || len(c.Routes) != 4 {
+		t.Errorf("%+v, %v", c, warnings)
+	}
+	_, table, ok := strings.Cut(string(page), "| there | here |\n|---|---|\n")
+	names := 0
+	for line := range strings.Lines(table) {
+		there, _, row := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
+		if !row {
+			break
+		}
+		for name := range strings.SplitSeq(there, ", ") {
+			if name = strings.Trim(name, "`"); name == "partitioner" || strings.HasSuffix(name, "*") {
+				continue // a key of ours; a family
+			}
+			names++
+			if got := problems(t, config.Source{File: "c.yaml", Data: []byte("kafka: {" + name + ": 1}"), Env: founding()}); !strings.Contains(got, "kafka."+name+": unknown key") || strings.Count(got, "hint: ") != 1 {
+				t.Errorf("%s: %s", name, got)
+			}
+		}
+	}
+	if !ok || names < 20 {
+		t.Errorf("%d names", names)
+	}
+}

@@ -66,7 +66,7 @@ type Deliverer struct {
 	opts    Options
 	metrics *metrics
 	limits  atomic.Pointer[Limits]
-	topics  atomic.Pointer[map[string]*topic] // replaced as a whole; topics are only ever added
+	topics  atomic.Pointer[map[string]*topic] // replaced as a whole; what was delivered to stays
 	growing sync.Mutex                        // while topics are added, and by TopicChanged
 	news    chan struct{}                     // closed and replaced at every change of a topic; growing guards it
 	records atomic.Int64
@@ -83,6 +83,7 @@ func New(o Options) (*Deliverer, error) {
 	d.topics.Store(&map[string]*topic{})
 	d.SetLimits(o.Limits)
 	d.Add(o.Topics, o.Pins)
+	d.Keep(o.Topics, o.Pins)
 	if err := d.metrics.register(o.Registerer); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}

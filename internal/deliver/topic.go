@@ -14,6 +14,7 @@ type topic struct {
 	name   string
 	pin    atomic.Int32 // configured; 0: the count at first sight
 	routed atomic.Bool  // looked after
+	trial  atomic.Bool  // see Keep
 	log    *slog.Logger
 
 	bootstrap string
@@ -114,19 +115,28 @@ func (d *Deliverer) pinTo(t *topic, actual int32, lanes []*lane) []*lane {
 	return lanes
 }
 
-// say writes one line for what an operator should know of the change.
+// say writes one line for what an operator should know of the change. Who has
+// asked for a topic on trial gets the answer.
 func (t *topic) say(old, next *topicState, seen kafka.Topic) {
 	log := t.log.With(slog.String("topic", t.name))
+	if t.trial.Load() {
+		log.Debug("topic on trial", slog.Any("cause", next.err))
+		return
+	}
 	was := old != nil && old.err == nil
 	switch {
 	case next.err != nil && (old == nil || was || old.err.Error() != next.err.Error()):
 		t.sayUnavailable(log, next.err, next.remedy)
 	case next.err == nil && !was:
-		log.Info("topic available", slog.Int("partitions", len(next.lanes)), slog.Int("max_message_bytes", int(next.maxBytes)))
+		t.sayAvailable(log, next)
 	}
 	if next.err == nil && int(seen.Partitions) > len(next.lanes) {
 		t.sayGrown(log, len(next.lanes), int(seen.Partitions))
 	}
+}
+
+func (t *topic) sayAvailable(log *slog.Logger, now *topicState) {
+	log.Info("topic available", slog.Int("partitions", len(now.lanes)), slog.Int("max_message_bytes", int(now.maxBytes)))
 }
 
 // sayUnavailable: without a remedy it is for a moment, while the topic gets a

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 
 	"github.com/cxrelay/cxrelay/internal/event"
@@ -12,12 +13,13 @@ import (
 // flight stays.
 func (d *Deliverer) SetLimits(l Limits) { d.limits.Store(&l) }
 
-// Add makes topics deliverable, each pinned as pins say. Until TopicChanged has
-// told of a topic its records are refused. A topic that was delivered to
-// before goes on where it was: its partitions stay pinned and its sequences go
-// on, as the start id in their records is the same; what was known of its
-// state counts for nothing. Topics that are added already stay as they are.
-func (d *Deliverer) Add(topics []string, pins map[string]int32) {
+// Add makes topics deliverable, each pinned as pins say, and returns those that
+// were never there before. They are on trial until Keep. Until TopicChanged has
+// told of a topic its records are refused. A topic that was delivered to before
+// goes on where it was: its partitions stay pinned and its sequences go on, as
+// the start id in their records is the same; what was known of its state counts
+// for nothing. Topics that are added already stay as they are.
+func (d *Deliverer) Add(topics []string, pins map[string]int32) (fresh []string) {
 	d.growing.Lock()
 	defer d.growing.Unlock()
 	all := maps.Clone(*d.topics.Load())
@@ -27,7 +29,7 @@ func (d *Deliverer) Add(topics []string, pins map[string]int32) {
 		case t == nil:
 			t = &topic{name: name, metrics: d.metrics.topic(name), log: d.opts.Log, bootstrap: d.opts.Bootstrap}
 			t.pin.Store(pins[name])
-			all[name] = t
+			all[name], fresh = t, append(fresh, name)
 		case t.routed.Load():
 			continue
 		default:
@@ -36,6 +38,23 @@ func (d *Deliverer) Add(topics []string, pins map[string]int32) {
 			d.lanes.Add(int64(t.pinned.Load()))
 		}
 		t.routed.Store(true)
+		t.trial.Store(true)
+	}
+	d.topics.Store(&all)
+	return fresh
+}
+
+// Forget undoes an Add: fresh is what it returned, and no event was ever routed
+// to those topics. Their partitions may be pinned anew.
+func (d *Deliverer) Forget(fresh []string) {
+	d.growing.Lock()
+	defer d.growing.Unlock()
+	all := maps.Clone(*d.topics.Load())
+	for _, name := range fresh {
+		if t := all[name]; t != nil && t.routed.Load() {
+			d.lanes.Add(-int64(t.pinned.Load()))
+		}
+		delete(all, name)
 	}
 	d.topics.Store(&all)
 }
@@ -66,12 +85,22 @@ func (d *Deliverer) Pinned(topic string) int32 {
 	return 0
 }
 
-// SetPin takes over what is configured for a topic. It changes nothing of
-// where its records go: the count in use was fixed when the topic was first
-// seen.
-func (d *Deliverer) SetPin(topic string, pin int32) {
-	if t := (*d.topics.Load())[topic]; t != nil {
-		t.pin.Store(pin)
+// Keep takes over the configuration by which topics were added, and its pins:
+// until then they are on trial, and nothing is logged of them but at level
+// debug. It changes nothing of where records go: the count in use was fixed
+// when a topic was first seen.
+func (d *Deliverer) Keep(topics []string, pins map[string]int32) {
+	d.growing.Lock()
+	defer d.growing.Unlock()
+	for _, name := range topics {
+		t := (*d.topics.Load())[name]
+		if t == nil {
+			continue
+		}
+		t.pin.Store(pins[name])
+		if state := t.state.Load(); t.trial.Swap(false) && state != nil && state.err == nil {
+			t.sayAvailable(t.log.With(slog.String("topic", name)), state)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ var (
 	ErrIncomplete  = errors.New("the declared body did not arrive")
 	ErrConnections = errors.New("bound on connections reached")
 	ErrDraining    = event.ErrDraining
+	ErrUncertified = errors.New("the connection shows no certificate of an authority that counts now: it was opened before a reload")
 )
 
 // panicError is what a recovered panic becomes.
@@ -58,6 +59,7 @@ var rules = []struct {
 	{event.ErrDeliveryTimeout, reason.DeliveryTimeout, false},
 	{event.ErrOutcomeUnknown, reason.DeliveryTimeout, false},
 	{event.ErrDraining, reason.Draining, false},
+	{ErrUncertified, reason.Draining, false}, // the connection ends; a new one is asked for a certificate
 	{ErrBudget, reason.Overloaded, false},
 	{ErrConnections, reason.Overloaded, false},
 	{ErrNotFound, reason.NotFound, false},

@@ -62,6 +62,10 @@ type Source struct {
 	Paths     event.Paths
 	NoContact NoContact
 	Deadline  time.Duration // from the last body byte to the answer
+
+	// Certified: Verifier verifies nothing, and intake lets through only what
+	// comes over a connection whose sender has shown a certificate.
+	Certified bool
 }
 
 // Options are what New needs. All but OnVerdict are required.

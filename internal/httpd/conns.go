@@ -40,6 +40,9 @@ func (l *cappedListener) Accept() (net.Conn, error) {
 type overCap struct{}
 
 func (s *Server) connContext(ctx context.Context, _ net.Conn) context.Context {
+	if s.opts.TLS != nil {
+		ctx = context.WithValue(ctx, proof{}, new(proven))
+	}
 	if s.conns.add() > s.limits.Load().connections {
 		return context.WithValue(ctx, overCap{}, true)
 	}

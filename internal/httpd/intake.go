@@ -111,6 +111,9 @@ func (s *Server) intake(x *exchange, d *gateway.Delivery) error {
 	case s.stopping.Load():
 		x.closing = true
 		return gateway.ErrDraining
+	case d.Source.Certified && !s.opts.TLS.certified(x.r):
+		x.closing = true
+		return gateway.ErrUncertified
 	case x.overCap:
 		return gateway.ErrConnections
 	case isEncoded(x.r.Header["Content-Encoding"]):

@@ -3,7 +3,9 @@ package httpd
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,7 +13,8 @@ import (
 )
 
 // TLS is what the listener proves itself with and asks of senders. It can be
-// replaced while connections are open: those go on as they began. Safe for
+// replaced while connections are open: those go on as they began, but for what
+// rests on their certificate alone (gateway.Source, Certified). Safe for
 // concurrent use.
 type TLS struct{ current atomic.Pointer[tls.Config] }
 
@@ -31,6 +34,41 @@ func (t *TLS) Set(c *tls.Config) {
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
 	c.SessionTicketsDisabled = c.SessionTicketsDisabled || c.ClientAuth != tls.NoClientCert
 	t.current.Store(c)
+}
+
+// proof is the context key of a connection's *proven.
+type proof struct{}
+
+// proven is the configuration by which a connection's certificate was verified
+// last. The requests of a connection are served one after the other.
+type proven struct{ by *tls.Config }
+
+// certified tells whether the sender of r has shown a certificate of an
+// authority that counts now. The handshake may have been before the last Set,
+// when none was asked for, or other authorities counted.
+func (t *TLS) certified(r *http.Request) bool {
+	if t == nil || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return false
+	}
+	now := t.current.Load()
+	if now.ClientAuth != tls.RequireAndVerifyClientCert {
+		return false
+	}
+	p, ok := r.Context().Value(proof{}).(*proven)
+	if ok && p.by == now {
+		return true
+	}
+	chain := x509.NewCertPool()
+	for _, c := range r.TLS.PeerCertificates[1:] {
+		chain.AddCert(c)
+	}
+	_, err := r.TLS.PeerCertificates[0].Verify(x509.VerifyOptions{
+		Roots: now.ClientCAs, Intermediates: chain, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if ok && err == nil {
+		p.by = now
+	}
+	return err == nil
 }
 
 // server is the configuration that net/http gets.

@@ -75,6 +75,17 @@ func TestCertificateRotates(t *testing.T) {
 	}
 	fresh.isOpen()
 	old.isOpen()
+	speaks, err := f.secure(&tls.Config{RootCAs: pool(second), ServerName: "relay", NextProtos: []string{"h2", "http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, ok := speaks.Conn.(*tls.Conn); !ok || c.ConnectionState().NegotiatedProtocol != "http/1.1" {
+		t.Error("HTTP/2 was offered and taken")
+	}
+	speaks.Close()
+	if _, err := f.secure(&tls.Config{RootCAs: pool(second), ServerName: "relay", NextProtos: []string{"h2"}}); err == nil {
+		t.Error("HTTP/2 alone was taken")
+	}
 	if _, err := f.secure(&tls.Config{RootCAs: pool(first), ServerName: "relay"}); err == nil {
 		t.Error("a handshake got the old certificate")
 	}

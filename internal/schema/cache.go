@@ -64,7 +64,11 @@ type CacheOptions struct {
 	// Previous is a cache that this one is to replace: it hands on the
 	// schemas and counts of the pins that both have, and its place in the
 	// metrics when the new one runs. Registerer is not used then. May be nil.
-	Previous   *Cache
+	Previous *Cache
+	// Elsewhere: Source is another registry than that of Previous. Then what
+	// was handed on is asked for again, pinned versions too: their ids may
+	// be others here.
+	Elsewhere  bool
 	Log        *slog.Logger          // nil: silent
 	Registerer prometheus.Registerer // nil: no metrics
 	// Rand gives the jitter, in [0,1), and must be safe for concurrent use;
@@ -113,6 +117,7 @@ func NewCache(o CacheOptions) (*Cache, error) {
 	if o.Previous == nil {
 		c.book.current.Store(c)
 	}
+	c.opts.Previous = nil // it has handed on what it had; a chain of them would stay for ever
 	return c, nil
 }
 
@@ -190,6 +195,29 @@ func (c *Cache) Load(ctx context.Context, pins []Pin) error {
 		}
 	}
 	return nil
+}
+
+// Confirm asks once for each pin that was given by another registry, as far as
+// ctx lets it; Run asks again for the rest. Like Load it is for a cache that
+// does not run yet.
+func (c *Cache) Confirm(ctx context.Context) {
+	for _, e := range c.order {
+		if e.state.Load().doubted && ctx.Err() == nil {
+			e.refresh(ctx)
+		}
+	}
+}
+
+// CatchUp takes over what the cache that c replaces has learned since c was
+// made. It is for the moment before c replaces it: an event that was right a
+// moment ago must not be judged by the version before.
+func (c *Cache) CatchUp(old *Cache) {
+	for _, e := range c.order {
+		was := old.find(e.pin)
+		if was != nil && !c.opts.Elsewhere && was.state.Load().confirmed.After(e.state.Load().confirmed) {
+			e.inherit(was)
+		}
+	}
 }
 
 // Lookup returns the schema for a subject and a version, 0 for the latest. It

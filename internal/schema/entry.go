@@ -87,6 +87,7 @@ func (e *entry) inherit(old *entry) {
 	next := *was
 	if was.schema != nil {
 		e.limit(&next)
+		next.doubted = was.doubted || e.opts.Elsewhere
 	}
 	e.state.Store(&next)
 }
@@ -107,7 +108,7 @@ func (e *entry) run(ctx context.Context) {
 // settled tells that there is nothing more to ask: a version never changes.
 func (e *entry) settled() bool {
 	now := e.state.Load()
-	return e.pin.Version > 0 && now.schema != nil && !now.restored
+	return e.pin.Version > 0 && now.schema != nil && !now.restored && !now.doubted
 }
 
 // refresh looks at the subject once and returns how long to wait for the next

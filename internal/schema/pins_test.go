@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -177,7 +178,6 @@ func TestPrevious(t *testing.T) {
 		stop := sync.OnceFunc(run(t, first))
 		defer stop()
 		pass(10 * time.Minute)
-		looks := value(t, reg, `cxrelay_schema_refreshes_total{pin="latest",result="unchanged",subject="s"}`)
 		w.down()
 		o.Pins, o.Previous, o.MaxAge = latest("s", "new"), first, 15*time.Minute
 		second, err := schema.NewCache(o)
@@ -190,6 +190,18 @@ func TestPrevious(t *testing.T) {
 		if got := value(t, reg, `cxrelay_schema_usable{pin="latest",subject="old"}`); got != "1" {
 			t.Error("the new cache shows before it runs")
 		}
+		w.up()
+		w.register("s", object("two"))
+		pass(73 * time.Second)
+		w.down()
+		if textOf(t, second, "s") != object("one") {
+			t.Error("the new cache learns before it runs")
+		}
+		second.CatchUp(first)
+		if textOf(t, second, "s") != object("two") {
+			t.Error("what was learned meanwhile is lost")
+		}
+		looks := value(t, reg, `cxrelay_schema_refreshes_total{pin="latest",result="unchanged",subject="s"}`)
 		stop()
 		defer run(t, second)()
 		synctest.Wait()
@@ -203,10 +215,40 @@ func TestPrevious(t *testing.T) {
 		whyNot(t, second, "s") // by the new maximum age
 		w.up()
 		pass(31 * time.Second)
-		if textOf(t, second, "new") != object("new") || textOf(t, second, "s") != object("one") {
+		if textOf(t, second, "new") != object("new") || textOf(t, second, "s") != object("two") {
 			t.Error("not loaded")
 		}
 	})
+}
+
+// A cache that was replaced is let go, however many came after it.
+func TestReplacedCacheIsLetGo(t *testing.T) {
+	gone := make(chan struct{})
+	c, err := schema.NewCache(schema.CacheOptions{Fixed: schema.Unchecked(), Pins: latest("s")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.AddCleanup(c, func(gone chan struct{}) { close(gone) }, gone)
+	for range 2 {
+		if c, err = schema.NewCache(schema.CacheOptions{Fixed: schema.Unchecked(), Pins: latest("s"), Previous: c}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := c.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for limit := time.After(10 * time.Second); ; runtime.GC() {
+		select {
+		case <-gone:
+			runtime.KeepAlive(c)
+			return
+		case <-limit:
+			t.Fatal("the first cache is still there")
+		default:
+		}
+	}
 }
 
 // Load is for what a reload adds: it asks for that alone, and says what is not there.

@@ -11,6 +11,7 @@ type state struct {
 	def       Definition // what schema was made from
 	confirmed time.Time  // when the registry last gave def for the pin
 	restored  bool       // from a snapshot, and not confirmed since
+	doubted   bool       // given by another registry, and not confirmed by this one
 	until     time.Time  // not used from then on; zero: no limit
 	lastError string
 
