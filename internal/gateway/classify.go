@@ -24,6 +24,9 @@ var (
 	ErrDraining    = event.ErrDraining
 )
 
+// OverBodyLimit is the ErrBodyLimit of a limit in bytes.
+func OverBodyLimit(limit int64) error { return fmt.Errorf("%w of %d bytes", ErrBodyLimit, limit) }
+
 // panicError is what a recovered panic becomes.
 type panicError struct {
 	value any

@@ -164,7 +164,7 @@ type limits struct {
 // from now on; none that is there is closed.
 func (s *Server) SetLimits(body int64, connections int) {
 	body = min(body, maxBodyLimit)
-	s.limits.Store(&limits{body: body, tooLarge: fmt.Errorf("%w of %d bytes", gateway.ErrBodyLimit, body), connections: connections})
+	s.limits.Store(&limits{body: body, tooLarge: gateway.OverBodyLimit(body), connections: connections})
 }
 
 func (s *Server) register(to prometheus.Registerer) error {
