@@ -234,7 +234,7 @@ func kcatLine(cfg *config.Config, topic string, p app.Placement, key string) str
 // keyFilter keeps the lines of kcat -J that have a key. A key that JSON could
 // write in more than one way needs a program that reads JSON.
 func keyFilter(key string) string {
-	plain := func(r rune) bool { return r > ' ' && r < 0x7F && !strings.ContainsRune(`"\/<>&`, r) }
+	plain := func(r rune) bool { return r >= ' ' && r < 0x7F && !strings.ContainsRune(`"\/<>&`, r) }
 	if strings.IndexFunc(key, func(r rune) bool { return !plain(r) }) < 0 {
 		return "grep -F " + shellQuote(`"key":"`+key+`"`)
 	}
