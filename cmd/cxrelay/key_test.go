@@ -55,3 +55,15 @@ func filtered(t *testing.T, filter, input string) string {
 	}
 	return string(out)
 }
+
+// TestDefaultsOfDev: what stands in for a configuration is where cxrelay dev
+// is without flags.
+func TestDefaultsOfDev(t *testing.T) {
+	flags := newDevCommand().Flags()
+	if got := flags.Lookup("kafka").DefValue; got != defaultBroker {
+		t.Errorf("--kafka %s, not %s", got, defaultBroker)
+	}
+	if got := "http://" + flags.Lookup("registry").DefValue; got != defaultRegistry {
+		t.Errorf("--registry %s, not %s", got, defaultRegistry)
+	}
+}

@@ -48,6 +48,7 @@ the registry or the relay did not answer, 78 the configuration cannot be used.`,
 	cmd.Flags().StringVar(&f.source, "source", "", "`name` of the source that the payload comes to (default: the only one)")
 	f.schema.register(cmd)
 	f.relay = relayFlags(cmd)
+	cmd.Flags().Lookup("admin").DefValue = "" // no relay is asked unless one is named
 	f.partitions.register(cmd)
 	f.config = addConfigFlag(cmd)
 	f.format = formatFlag(cmd)
