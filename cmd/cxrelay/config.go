@@ -36,6 +36,10 @@ func (f *configFlag) load() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f.loadFrom(src)
+}
+
+func (f *configFlag) loadFrom(src config.Source) (*config.Config, error) {
 	cfg, warnings, err := config.Load(src)
 	for _, p := range warnings {
 		fmt.Fprintf(f.cmd.ErrOrStderr(), "%s\n\n", p)

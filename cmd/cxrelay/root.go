@@ -90,13 +90,20 @@ Registry and writes them into Kafka. It answers only when the event is safe.`,
 		newServeCommand(),
 		newDevCommand(),
 		newCheckCommand(),
+		newTryCommand(),
+		newKeyCommand(),
 		newConfigCommand(),
 		newSchemaCommand(),
 		newSendCommand(),
 		newSignCommand(),
 		newVerifyCommand(),
+		newExplainCommand(),
+		newCompletionCommand(),
 		newVersionCommand(),
 	)
+	if err := completeValues(root); err != nil {
+		panic(err) // two completions for one flag
+	}
 	return root
 }
 

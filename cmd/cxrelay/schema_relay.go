@@ -65,6 +65,15 @@ func (r *relayAPI) schema(ctx context.Context, subject string, version int) (mod
 	return list.Mode, found, nil
 }
 
+// definition fetches one schema as schema does.
+func (r *relayAPI) definition(ctx context.Context, subject string, version int) (schema.Definition, error) {
+	_, e, err := r.schema(ctx, subject, version)
+	if err != nil {
+		return schema.Definition{}, err
+	}
+	return schema.Definition{Subject: e.Subject, Version: e.Version, ID: e.ID, Type: e.Type, Text: e.Text, References: e.References}, nil
+}
+
 // schemas fetches the listing, of one subject or of all for "".
 func (r *relayAPI) schemas(ctx context.Context, subject string) (*schema.Listing, error) {
 	path := "/api/v1/schemas"

@@ -19,12 +19,11 @@ import (
 
 // tryFlags are the flags of `cxrelay schema try`.
 type tryFlags struct {
-	relay      *relayAPI
-	file       string // schema
-	references []string
-	subject    string
-	version    int
-	format     *format
+	relay   *relayAPI
+	file    schemaFile
+	subject string
+	version int
+	format  *format
 }
 
 func newSchemaTryCommand() *cobra.Command {
@@ -41,8 +40,7 @@ answer.`,
 		Example: "  cxrelay schema try event.json --schema schema.json\n  cxrelay schema try event.json --subject cxone-data-action-v1 --format json",
 		Args:    positional(cobra.ExactArgs(1)),
 	}
-	cmd.Flags().StringVar(&f.file, "schema", "", "`file` that holds a JSON Schema")
-	cmd.Flags().StringArrayVar(&f.references, "reference", nil, "with --schema: a schema that it refers to, as `NAME=FILE`; may be repeated")
+	f.file.register(cmd)
 	cmd.Flags().StringVar(&f.subject, "subject", "", "whose schema a running relay is asked for")
 	versionFlag(cmd, &f.version)
 	f.relay = relayFlags(cmd)
@@ -79,19 +77,31 @@ func (f *tryFlags) validate(cmd *cobra.Command) error {
 
 // definition reads the schema from its file, or asks the relay.
 func (f *tryFlags) definition(cmd *cobra.Command) (schema.Definition, error) {
-	if f.subject != "" || f.file == "" {
-		_, e, err := f.relay.schema(cmd.Context(), f.subject, f.version)
-		if err != nil {
-			return schema.Definition{}, err
-		}
-		return schema.Definition{Subject: e.Subject, Version: e.Version, ID: e.ID, Type: e.Type, Text: e.Text, References: e.References}, nil
+	if f.subject != "" || f.file.name == "" {
+		return f.relay.definition(cmd.Context(), f.subject, f.version)
 	}
-	text, err := os.ReadFile(f.file)
+	return f.file.definition()
+}
+
+// schemaFile is a schema in a file, with those that it refers to.
+type schemaFile struct {
+	name       string
+	references []string
+}
+
+func (s *schemaFile) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.name, "schema", "", "`file` that holds a JSON Schema")
+	cmd.Flags().StringArrayVar(&s.references, "reference", nil, "with --schema: a schema that it refers to, as `NAME=FILE`; may be repeated")
+}
+
+// definition reads the files. One that cannot be read is a usage error.
+func (s *schemaFile) definition() (schema.Definition, error) {
+	text, err := os.ReadFile(s.name)
 	if err != nil {
 		return schema.Definition{}, usageError("--schema: %w", err)
 	}
-	def := schema.Definition{Subject: f.file, Type: "JSON", Text: string(text), References: map[string]string{}}
-	for _, r := range f.references {
+	def := schema.Definition{Subject: s.name, Type: "JSON", Text: string(text), References: map[string]string{}}
+	for _, r := range s.references {
 		name, file, ok := strings.Cut(r, "=")
 		if !ok || name == "" {
 			return schema.Definition{}, usageError("--reference %q: want NAME=FILE", r)
@@ -105,12 +115,21 @@ func (f *tryFlags) definition(cmd *cobra.Command) (schema.Definition, error) {
 	return def, nil
 }
 
-// nameOf is how the schema is called in the output.
-func nameOf(def schema.Definition) string {
-	if def.Version == 0 {
-		return def.Subject
+// compileSchema makes of a definition what the relay would make of it.
+func compileSchema(def schema.Definition) (*schema.Schema, error) {
+	engine, err := schema.ByType(map[string]schema.Compiler{"JSON": jsonschema.Compile})(def)
+	if err != nil {
+		return nil, fmt.Errorf("the relay would refuse this schema: %w", err)
 	}
-	return fmt.Sprintf("%s version %d (id %d)", printable(def.Subject), def.Version, def.ID)
+	return &schema.Schema{Subject: def.Subject, Version: def.Version, ID: def.ID, Validator: engine}, nil
+}
+
+// nameOf is how the schema is called in the output.
+func nameOf(s *schema.Schema) string {
+	if s.Version == 0 {
+		return s.Subject
+	}
+	return fmt.Sprintf("%s version %d (id %d)", printable(s.Subject), s.Version, s.ID)
 }
 
 // The lines of --format json.
@@ -133,9 +152,9 @@ type (
 
 // try prints the verdict and makes the exit code of it.
 func (f *tryFlags) try(out io.Writer, def schema.Definition, payload []byte) error {
-	engine, err := schema.ByType(map[string]schema.Compiler{"JSON": jsonschema.Compile})(def)
+	sch, err := compileSchema(def)
 	if err != nil {
-		return fmt.Errorf("the relay would refuse this schema: %w", err)
+		return err
 	}
 	line := verdictLine{Event: "verdict"}
 	if def.Version > 0 {
@@ -148,9 +167,9 @@ func (f *tryFlags) try(out io.Writer, def schema.Definition, payload []byte) err
 	}
 	if err != nil {
 		line.Reason, line.Detail = reason.Malformed.String(), err.Error()
-		return f.print(out, def, line, nil)
+		return f.print(out, sch, line, nil)
 	}
-	_, violations, err := engine.Check(&doc, nil)
+	_, violations, err := sch.Validator.Check(&doc, nil)
 	if err != nil {
 		return fmt.Errorf("the engine failed: %w", err)
 	}
@@ -158,10 +177,10 @@ func (f *tryFlags) try(out io.Writer, def schema.Definition, payload []byte) err
 		line.Reason = reason.SchemaMismatch.String()
 	}
 	line.Valid, line.Violations = violations == nil, len(violations)
-	return f.print(out, def, line, violations)
+	return f.print(out, sch, line, violations)
 }
 
-func (f *tryFlags) print(out io.Writer, def schema.Definition, line verdictLine, violations []schema.Violation) error {
+func (f *tryFlags) print(out io.Writer, sch *schema.Schema, line verdictLine, violations []schema.Violation) error {
 	var err error
 	switch {
 	case *f.format == formatJSON:
@@ -170,21 +189,22 @@ func (f *tryFlags) print(out io.Writer, def schema.Definition, line verdictLine,
 		}
 		err = errors.Join(err, printJSON(out, line))
 	case line.Valid:
-		_, err = fmt.Fprintf(out, "valid against %s\n", nameOf(def))
+		_, err = fmt.Fprintf(out, "valid against %s\n", nameOf(sch))
 	default:
 		err = printViolations(out, violations)
 	}
 	switch {
-	case err != nil:
+	case err != nil || line.Valid:
 		return err
-	case line.Valid:
-		return nil
 	case line.Detail != "":
 		return &exitError{code: exitFindings, err: fmt.Errorf("%s: %s", line.Reason, line.Detail)}
-	case line.Violations == 1:
-		return &exitError{code: exitFindings, err: fmt.Errorf("%s: 1 violation of %s", line.Reason, nameOf(def))}
 	}
-	return &exitError{code: exitFindings, err: fmt.Errorf("%s: %d violations of %s", line.Reason, line.Violations, nameOf(def))}
+	return violates(line.Violations, sch)
+}
+
+// violates says of what the violations are.
+func violates(n int, sch *schema.Schema) error {
+	return &exitError{code: exitFindings, err: fmt.Errorf("%s: %s of %s", reason.SchemaMismatch, counted(n, "violation"), nameOf(sch))}
 }
 
 func printViolations(out io.Writer, all []schema.Violation) error {

@@ -238,7 +238,7 @@ func (c *registryCheck) check(ctx context.Context, cfg *config.Config, out *Chec
 		return // its own schemas are its own business
 	}
 	for _, pin := range pins {
-		state, finding := checkSubject(ctx, use, pin)
+		state, _, finding := checkSubject(ctx, use, pin)
 		out.Subjects = append(out.Subjects, state)
 		if finding != nil {
 			out.Findings = append(out.Findings, *finding)
@@ -257,20 +257,20 @@ func fetch(ctx context.Context, client *schema.Client, pin schema.Pin) (schema.D
 	return client.Version(ctx, pin.Subject, pin.Version)
 }
 
-// checkSubject fetches and compiles one schema. An error without a finding
-// means that the registry gave no usable answer now.
-func checkSubject(ctx context.Context, client *schema.Client, pin schema.Pin) (SubjectState, *inspect.Finding) {
+// checkSubject fetches and compiles one schema, which is nil with every error.
+// An error without a finding means that the registry gave no usable answer now.
+func checkSubject(ctx context.Context, client *schema.Client, pin schema.Pin) (SubjectState, *schema.Schema, *inspect.Finding) {
 	name := pin.Subject
 	state := SubjectState{Subject: name}
+	var usable schema.Validator
 	def, err := fetch(ctx, client, pin)
-	var engine schema.Validator
 	if err == nil {
 		state.Version, state.ID, state.Type = def.Version, def.ID, def.Type
-		engine, err = engines()(def)
+		usable, err = engines()(def)
 	}
 	state.Err = err
 	if err == nil {
-		return state, subjectWarning(name, engine)
+		return state, &schema.Schema{Subject: name, Version: def.Version, ID: def.ID, Validator: usable, FetchedAt: time.Now()}, subjectWarning(name, usable)
 	}
 	f := &inspect.Finding{Severity: inspect.Error, Subject: name, Check: inspect.Subject}
 	var status *schema.StatusError
@@ -292,9 +292,9 @@ func checkSubject(ctx context.Context, client *schema.Client, pin schema.Pin) (S
 	case isStatus && status.Status == http.StatusNotFound:
 		f.Check, f.Message, f.Remedy = inspect.Registry, "there is no Schema Registry at this address: "+err.Error(), "check the path of schema.registry.urls (Apicurio: /apis/ccompat/v7)"
 	default:
-		return state, nil
+		return state, nil, nil
 	}
-	return state, f
+	return state, nil, f
 }
 
 // subjectWarning is what an author should know of a schema that can be

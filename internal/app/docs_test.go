@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/cxrelay/cxrelay/internal/app"
 	"github.com/cxrelay/cxrelay/internal/reason"
 )
 
@@ -41,6 +42,7 @@ func TestReference(t *testing.T) {
 			{metricsPage, "metrics", metricsTables(t, s)},
 			{answersPage, "reasons", reasonTable()},
 			{answersPage, "example", w.problemExample()},
+			{answersPage, "advice", adviceList()},
 		} {
 			checkPart(t, part.page, part.name, part.text)
 		}
@@ -69,85 +71,84 @@ func checkPart(t *testing.T, page, name, text string) {
 	}
 }
 
-// groups of metrics, in the order of the page. A family belongs to the first
-// group of which it has a prefix.
-var groups = []struct {
-	title    string
-	prefixes []string
-}{
-	{"Kept from the first program", []string{"cxone_"}},
-	{"Ledger: events", []string{"cxrelay_events_"}},
-	{"Ledger: records", []string{"cxrelay_records_produced", "cxrelay_records_acked", "cxrelay_records_failed", "cxrelay_records_pending", "cxrelay_late_acks"}},
-	{"Requests", []string{"cxrelay_http_", "cxrelay_clients_gone", "cxrelay_body_bytes", "cxrelay_stage_", "cxrelay_signature_", "cxrelay_last_event_", "cxrelay_panics"}},
-	{"Delivery", []string{"cxrelay_ack_latency", "cxrelay_oldest_unacked", "cxrelay_record_bytes", "cxrelay_bulkhead_", "cxrelay_topic_"}},
-	{"Schemas", []string{"cxrelay_schema_"}},
-	{"Configuration", []string{"cxrelay_config_"}},
-	{"The relay itself", []string{"cxrelay_ready", "cxrelay_dependency_up", "cxrelay_build_info"}},
-}
-
-// metricsTables makes one table per group out of a scrape.
+// metricsTables makes one table per group of what the relay says of its
+// metrics, which must be what a scrape of a running one shows.
 func metricsTables(t *testing.T, s scrape) string {
 	t.Helper()
+	all, err := app.Metrics()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var b strings.Builder
-	listed := map[string]bool{}
-	for _, g := range groups {
-		fmt.Fprintf(&b, "\n### %s\n\n| name | type | labels | meaning |\n|---|---|---|---|\n", g.title)
-		for _, family := range slices.Sorted(maps.Keys(s.kind)) {
-			if listed[family] || !slices.ContainsFunc(g.prefixes, func(p string) bool { return strings.HasPrefix(family, p) }) {
-				continue
-			}
-			listed[family] = true
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", family, s.kind[family], labelsOf(t, s, family), s.help[family])
+	listed, title := map[string]bool{}, ""
+	for _, m := range all {
+		listed[m.Name] = true
+		if s.kind[m.Name] != m.Kind || s.help[m.Name] != m.Help {
+			t.Errorf("%s is told as %s %q, the scrape has %s %q", m.Name, m.Kind, m.Help, s.kind[m.Name], s.help[m.Name])
 		}
+		if told, shown := labelNames(m), labelsOf(s, m.Name); !slices.Equal(told, shown) {
+			t.Errorf("%s is told with the labels %v, the scrape has %v", m.Name, told, shown)
+		}
+		if m.Group == "" {
+			if !strings.HasPrefix(m.Name, "go_") && !strings.HasPrefix(m.Name, "process_") {
+				t.Errorf("%s belongs to no group of the page", m.Name)
+			}
+			continue
+		}
+		if m.Group != title {
+			title = m.Group
+			fmt.Fprintf(&b, "\n### %s\n\n%s%s\n\n| name | type | labels | meaning |\n|---|---|---|---|\n", title, strings.ToUpper(m.Question[:1]), m.Question[1:])
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Kind, labelWords(t, m), m.Help)
 	}
 	for family := range s.kind {
-		ours := !strings.HasPrefix(family, "go_") && !strings.HasPrefix(family, "process_")
-		if ours && !listed[family] {
-			t.Errorf("%s belongs to no group of the page", family)
+		if !listed[family] {
+			t.Errorf("%s is exported, and app.Metrics does not know it", family)
 		}
 	}
 	return b.String() + "\n"
 }
 
-// openLabels have their values from the configuration or the build; those of
-// all others are listed.
-var openLabels = map[string]string{
-	"source": "name of the source, `none` where there is none", "reason": "see [answers](answers.md)",
-	"topic": "topics of the routes", "subject": "subjects of the routes", "type": "types of the routes as written there, `other`",
-	"secret": "id of the secret that matched", "pin": "`latest`, or the version that a route names", "version": "", "commit": "", "go": "",
+func labelNames(m app.Metric) (names []string) {
+	for _, l := range m.Labels {
+		names = append(names, l.Name)
+	}
+	return names
 }
 
-var labelPair = regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)
-
-// labelsOf describes the labels of a family.
-func labelsOf(t *testing.T, s scrape, family string) string {
-	t.Helper()
-	values := map[string]map[string]bool{}
+// labelsOf are the labels of a family in a scrape, but for those of the form.
+func labelsOf(s scrape, family string) []string {
+	found := map[string]bool{}
 	for series := range s.series {
 		name, labels, _ := strings.Cut(series, "{")
-		if name != family && name != family+"_count" {
+		if name != family && name != family+"_count" && name != family+"_sum" {
 			continue
 		}
-		for _, m := range labelPair.FindAllStringSubmatch(labels, -1) {
-			if values[m[1]] == nil {
-				values[m[1]] = map[string]bool{}
+		for _, m := range regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`).FindAllStringSubmatch(labels, -1) {
+			if m[1] != "quantile" {
+				found[m[1]] = true
 			}
-			values[m[1]][m[2]] = true
 		}
 	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// labelWords describes the labels of a family.
+func labelWords(t *testing.T, m app.Metric) string {
+	t.Helper()
 	var all []string
-	for _, label := range slices.Sorted(maps.Keys(values)) {
-		words, isOpen := openLabels[label]
-		if !isOpen {
-			if len(values[label]) > 8 {
-				t.Errorf("label %s of %s has %d values: describe it", label, family, len(values[label]))
-			}
-			words = "`" + strings.Join(slices.Sorted(maps.Keys(values[label])), "`, `") + "`"
+	for _, l := range m.Labels {
+		words := strings.ReplaceAll(l.Meaning, "docs/answers.md", "[answers](answers.md)")
+		if len(l.Values) > 8 {
+			t.Errorf("label %s of %s has %d values: describe it", l.Name, m.Name, len(l.Values))
+		}
+		if len(l.Values) > 0 {
+			words = "`" + strings.Join(l.Values, "`, `") + "`"
 		}
 		if words != "" {
 			words = ": " + words
 		}
-		all = append(all, "`"+label+"`"+words)
+		all = append(all, "`"+l.Name+"`"+words)
 	}
 	return strings.Join(all, "; ")
 }
@@ -181,22 +182,26 @@ func (w *world) problemExample() string {
 	return fmt.Sprintf("\n```http\nHTTP/1.1 %s\nContent-Type: %s\n\n%s\n```\n\n", resp.Status, resp.Header.Get("Content-Type"), pretty.String())
 }
 
-// TestEveryReasonHasAdvice: the page says once for every reason what an
-// operator can do, in the order of the table.
-func TestEveryReasonHasAdvice(t *testing.T) {
+func adviceList() string {
+	var b strings.Builder
+	b.WriteString("\n")
+	for _, r := range reason.All() {
+		fmt.Fprintf(&b, "- `%s`: %s\n", r, r.Advice())
+	}
+	return b.String() + "\n"
+}
+
+// TestClassesAreExplained: the page of answers says of each class what the
+// program says of it.
+func TestClassesAreExplained(t *testing.T) {
 	b, err := os.ReadFile(answersPage)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got, want []string
-	for _, m := range regexp.MustCompile("(?m)^- `([a-z_]+)`: \\S").FindAllStringSubmatch(string(b), -1) {
-		got = append(got, m[1])
-	}
-	for _, r := range reason.All() {
-		want = append(want, r.String())
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("advice for %v, want %v", got, want)
+	for _, c := range []reason.Class{reason.Stop, reason.Fix, reason.Retry} {
+		if want := fmt.Sprintf("**%s** (%s)", c, c.Meaning()); !strings.Contains(string(b), want) {
+			t.Errorf("%s does not say %s", answersPage, want)
+		}
 	}
 }
 

@@ -25,6 +25,9 @@ var (
 	ErrUncertified = errors.New("the connection shows no certificate of an authority that counts now: it was opened before a reload")
 )
 
+// OverBodyLimit is the ErrBodyLimit of a limit in bytes.
+func OverBodyLimit(limit int64) error { return fmt.Errorf("%w of %d bytes", ErrBodyLimit, limit) }
+
 // panicError is what a recovered panic becomes.
 type panicError struct {
 	value any

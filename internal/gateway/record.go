@@ -38,7 +38,7 @@ func (d *Delivery) record(ev *event.Event, keyed string, rt *route.Route, sch *s
 		Release:   d.Body.release,
 	}
 	if keyed != "" {
-		buf = appendKey(buf, rt.Key, keyed)
+		buf = AppendKey(buf, rt.Key, keyed)
 		rec.Key = take(0)
 	}
 	add := func(name string, start int) {
@@ -66,9 +66,9 @@ func (d *Delivery) record(ev *event.Event, keyed string, rt *route.Route, sch *s
 	return rec
 }
 
-// appendKey appends the record key of a contact id: the id's own bytes, or
+// AppendKey appends the record key of a contact id: the id's own bytes, or
 // "pk-" and the 16 hex digits of its 64-bit FNV-1a hash, big-endian.
-func appendKey(dst []byte, rule route.Key, contact string) []byte {
+func AppendKey(dst []byte, rule route.Key, contact string) []byte {
 	if rule == route.KeyRaw {
 		return append(dst, contact...)
 	}

@@ -163,7 +163,7 @@ type limits struct {
 // Both are more than zero, and body is MaxBody at most. They hold for requests and connections that begin
 // from now on; none that is there is closed.
 func (s *Server) SetLimits(body int64, connections int) {
-	s.limits.Store(&limits{body: body, tooLarge: fmt.Errorf("%w of %d bytes", gateway.ErrBodyLimit, body), connections: connections})
+	s.limits.Store(&limits{body: body, tooLarge: gateway.OverBodyLimit(body), connections: connections})
 }
 
 func (s *Server) register(to prometheus.Registerer) error {

@@ -44,8 +44,8 @@ func TestRowsAreWhole(t *testing.T) {
 	word := regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
 	seen := map[string]bool{}
 	for _, r := range reason.All() {
-		if !word.MatchString(r.String()) || r.Meaning() == "" || seen[r.String()] {
-			t.Errorf("row %d: %q, %q", r, r, r.Meaning())
+		if !word.MatchString(r.String()) || r.Meaning() == "" || r.Advice() == "" || seen[r.String()] {
+			t.Errorf("row %d: %q, %q, %q", r, r, r.Meaning(), r.Advice())
 		}
 		seen[r.String()] = true
 		if ok := r.Status() == 503; ok && r.Class() != reason.Retry {
@@ -56,14 +56,14 @@ func TestRowsAreWhole(t *testing.T) {
 
 func TestNoReason(t *testing.T) {
 	for _, r := range []reason.Reason{0, reason.Reason(reason.Count), 255} {
-		if r.String() != "unknown" || r.Status() != 500 || r.Class() != reason.Retry {
-			t.Errorf("%d: %s %d %s", r, r, r.Status(), r.Class())
+		if r.String() != "unknown" || r.Status() != 500 || r.Class() != reason.Retry || r.Advice() != "" {
+			t.Errorf("%d: %s %d %s %q", r, r, r.Status(), r.Class(), r.Advice())
 		}
 	}
 	if _, ok := reason.Parse("unknown"); ok {
 		t.Error("unknown is not a reason")
 	}
-	if reason.Class(0).String() != "unknown" {
+	if reason.Class(0).String() != "unknown" || reason.Class(0).Meaning() != "not a class" {
 		t.Error("class 0")
 	}
 }
