@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cxrelay/cxrelay/internal/app"
-	"github.com/cxrelay/cxrelay/internal/config"
 	"github.com/cxrelay/cxrelay/internal/devkit"
 )
 
@@ -27,13 +26,14 @@ const devGCPercent = 50
 // devFlags are the flags of `cxrelay dev`.
 type devFlags struct {
 	listen, kafka, registry, admin string
-	secret                         string
+	secret, data                   string
 	format                         *format
 }
 
 // newDevCommand is `cxrelay dev`: everything in one process.
 func newDevCommand() *cobra.Command {
 	var f devFlags
+	var file *configFlag
 	var logging logFlags
 	cmd := &cobra.Command{
 		Use:   "dev",
@@ -42,20 +42,36 @@ func newDevCommand() *cobra.Command {
 and a sample schema: nothing leaves this machine, and all data is in memory.
 Any Kafka client, such as kcat, can read from the broker.
 
-The broker keeps the last 1 MiB or so of each of its 32 partitions, for a day:
-with 600,000 events sent as fast as they are answered, the whole process stays
-below 200 MB.
+With --config the relay has your sources, routes and limits. In the place of
+the cluster and the registry that the file names it has those of this process,
+and its listeners keep the ports of the file, on loopback; each such
+replacement is printed at the start. Topics are made with the partition counts
+that the file pins. The folder "schemas" beside the file holds one JSON Schema
+for each subject, SUBJECT.json; a $ref to another file of the folder works.
+Where the file of a secret is missing, there is a throw-away one, which is
+printed. The file is loaded again at SIGHUP and when it changes, as by "serve",
+and with it the schemas. Of the environment only the variables that the file
+names count, and ` + secretEnv + ` for the built-in source.
+
+With --data DIR records, schemas and the offsets of consumer groups outlive a
+restart, also after kill -9, though not a power cut. One process at a time has
+the folder.
+
+The broker keeps the last 1 MiB or so of each partition; in memory, for a day.
+With 600,000 events sent to 32 partitions as fast as they are answered, the
+whole process stays below 200 MB.
 
 On an address off loopback, such as :8080 or 0.0.0.0:9092, a listener can be
 reached from the network; broker and registry ask nobody for a password. Where
 no host is given, the addresses that are printed, and the one that Kafka clients
 are told, say localhost. Give a host that the others can reach to serve them.`,
-		Args: positional(cobra.NoArgs),
+		Example: "  cxrelay dev\n  cxrelay dev --config cxrelay.yaml --data .cxrelay",
+		Args:    positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
+			if err := f.check(cmd); err != nil {
 				return err
 			}
-			return runDev(cmd, f, logging)
+			return runDev(cmd, f, file, logging)
 		},
 	}
 	flags := cmd.Flags()
@@ -63,7 +79,9 @@ are told, say localhost. Give a host that the others can reach to serve them.`,
 	flags.StringVar(&f.kafka, "kafka", "127.0.0.1:9092", "address of the Kafka broker; port 0 picks a free one")
 	flags.StringVar(&f.registry, "registry", "127.0.0.1:8081", "address of the Schema Registry; port 0 picks a free one")
 	flags.StringVar(&f.admin, "admin", "127.0.0.1:9640", "address of the admin listener; port 0 picks a free one")
-	flags.StringVar(&f.secret, "secret", "dev-secret", "secret that signs the webhooks")
+	flags.StringVar(&f.secret, "secret", defaultSecret, "secret that signs the webhooks; with --config, the throw-away one")
+	flags.StringVar(&f.data, "data", "", "folder that keeps records, schemas and offsets over a restart")
+	file = addConfigFlag(cmd)
 	f.format = formatFlag(cmd)
 	logging.add(cmd, "warn")
 	return cmd
@@ -116,9 +134,12 @@ func usable(address string) string {
 }
 
 // check finds what can be said before anything starts.
-func (f *devFlags) check() error {
+func (f *devFlags) check(cmd *cobra.Command) error {
 	if f.secret == "" {
 		return usageError("--secret is empty: anybody could sign")
+	}
+	if f.data == "" && cmd.Flags().Changed("data") {
+		return usageError("--data is empty: name a folder, or leave the flag out")
 	}
 	for _, a := range f.addresses() {
 		_, port, err := net.SplitHostPort(a.address)
@@ -133,56 +154,45 @@ func (f *devFlags) check() error {
 }
 
 // runDev starts broker and registry, and the relay in front of them.
-func runDev(cmd *cobra.Command, f devFlags, logging logFlags) error {
+func runDev(cmd *cobra.Command, f devFlags, file *configFlag, logging logFlags) (err error) {
 	log, level, err := logging.logger(cmd)
 	if err != nil {
 		return err
 	}
 	outliveReaders()
-	f.warn(cmd.ErrOrStderr())
+	d := &dev{flags: f, log: log, out: newDevPrinter(cmd.OutOrStdout(), *f.format), program: programName(os.Args[0])}
+	if cmd.Flags().Changed("config") {
+		if err := d.readFile(cmd, file); err != nil {
+			return err
+		}
+	}
+	d.flags.warn(cmd.ErrOrStderr())
 	defer debug.SetGCPercent(debug.SetGCPercent(devGCPercent))
-	broker, err := devkit.StartKafka(devkit.KafkaOptions{Addr: f.kafka, Topics: devTopics()})
-	if err != nil {
-		return inUse(err, "--kafka", f.kafka)
-	}
-	defer broker.Close()
-	registry, err := devkit.NewRegistry(devkit.RegistryOptions{Addr: f.registry})
-	if err != nil {
-		return inUse(err, "--registry", f.registry)
-	}
-	defer func() { _ = registry.Close() }() // all of it was in memory
-	if _, err := registry.Register(devkit.DevSubject, devkit.DevSchema); err != nil {
-		return fmt.Errorf("sample schema: %w", err)
-	}
-	registryURL := "http://" + usable(strings.TrimPrefix(registry.URL(), "http://"))
-
-	cfg, err := loadConfig(config.Source{
-		Env: []string{"CXONE_WEBHOOK_SECRET=" + f.secret},
-		Overrides: map[string]string{
-			"kafka.brokers": broker.Addr(), "schema.registry.urls": registryURL,
-			"listen.address": f.listen, "admin.address": f.admin, "instance": "dev",
-		},
-	}, log)
+	stop, err := d.start()
 	if err != nil {
 		return err
 	}
-	out := newDevPrinter(cmd.OutOrStdout(), *f.format)
-	relay, err := app.New(app.Options{Config: cfg, Build: appBuild(), Log: log, Level: level, OnVerdict: out.verdict, SkipInspection: true})
+	defer func() { err = errors.Join(err, stop()) }()
+	o := app.Options{Build: appBuild(), Log: log, Level: level, OnVerdict: d.out.verdict, SkipInspection: true}
+	if d.file != "" {
+		hangup, done := hangups()
+		defer done()
+		o.Source, o.Hangup, o.Prepare, o.OnReload = app.NewSource(d.source()), hangup, d.prepare, d.reloaded
+		o.Config, err = useConfig(o.Source, log)
+	} else {
+		o.Config, err = loadConfig(d.source(), log)
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.prepare(cmd.Context(), o.Config); err != nil {
+		return err
+	}
+	relay, err := app.New(o)
 	if err != nil {
 		return explainDev(err)
 	}
-	return serveDev(cmd.Context(), relay, out.end, func() {
-		out.ready(readyFacts{
-			Event: "ready", Webhook: "http://" + usable(relay.WebhookAddr()) + cfg.Sources[0].Path, Kafka: broker.Addr(),
-			Registry: registryURL, Admin: "http://" + usable(relay.AdminAddr()), Secret: f.secret,
-			exposed: f.exposed(), program: programName(os.Args[0]),
-		})
-	})
-}
-
-// devTopics are the topics of the default routes.
-func devTopics() []string {
-	return []string{"cxone.interactions.raw", "cxone.dispositions.raw", "cxone.transfers.raw", "cxone.calls.terminated"}
+	return serveDev(cmd.Context(), relay, d.out.end, func() { d.out.ready(d.facts(relay, o.Config)) })
 }
 
 // serveDev runs the relay until ctx ends, and calls ready, once, when events
@@ -227,8 +237,13 @@ func explainDev(err error) error {
 	return inUse(addr.Err, flag, addr.Address)
 }
 
-// inUse names the port and the flag of an address that is taken.
+// inUse names the port and the flag of an address that is taken. Damaged data
+// are told as they are.
 func inUse(err error, flag, address string) error {
+	var damaged *devkit.DamagedError
+	if errors.As(err, &damaged) {
+		return damaged
+	}
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%s %s: %w", flag, address, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -46,8 +47,14 @@ type readyFacts struct {
 	Kafka    string `json:"kafka"`
 	Registry string `json:"registry"`
 	Admin    string `json:"admin"`
-	Secret   string `json:"secret"`
+	Secret   string `json:"secret,omitempty"` // of the one source that there is without a configuration
 
+	Config  string        `json:"config,omitempty"`
+	Data    string        `json:"data,omitempty"`
+	Notes   []string      `json:"notes,omitempty"` // what is not as the configuration says, and where schemas are from
+	Sources []readySource `json:"sources,omitempty"`
+
+	topic   []string     // of the configuration
 	exposed []devAddress // what can be reached from the network
 	program string       // how to start this program, for a shell
 }
@@ -64,6 +71,9 @@ func (p *devPrinter) banner(f readyFacts) string {
 	if p.format == formatJSON {
 		return jsonLine(f)
 	}
+	if f.Config != "" {
+		return configBanner(f)
+	}
 	scheme, _ := signature.Preset("cxone")
 	fields, err := signature.Sign(scheme, signature.Secret{ID: "dev", Value: []byte(f.Secret)}, []byte(sampleBody), time.Now(), "")
 	if err != nil {
@@ -73,11 +83,7 @@ func (p *devPrinter) banner(f readyFacts) string {
 	for _, h := range fields {
 		fmt.Fprintf(&headers, " -H '%s: %s'", h.Name, h.Value)
 	}
-	where := "nothing leaves this machine"
-	if len(f.exposed) > 0 {
-		where = "REACHABLE FROM THE NETWORK by " + flagNames(f.exposed)
-	}
-	return fmt.Sprintf(`cxrelay dev: %s, all data is in memory
+	return fmt.Sprintf(`cxrelay dev: %s
 
   webhook   %s
   secret    %s
@@ -93,7 +99,76 @@ Send more:  %s send --url %s --secret %s
 Read them:  kcat -b %s -C -e -t cxone.calls.terminated -f '%%k  %%p/%%o  %%s\n'
 Stop:       Ctrl-C
 
-`, where, f.Webhook, f.Secret, f.Kafka, f.Registry, f.Admin, shellQuote(f.Webhook), headers.String(), sampleBody, f.program, shellQuote(f.Webhook), shellQuote(f.Secret), f.Kafka)
+`, f.where(), f.Webhook, f.Secret, f.Kafka, f.Registry, f.Admin, shellQuote(f.Webhook), headers.String(), sampleBody, f.program, shellQuote(f.Webhook), shellQuote(f.Secret), f.Kafka)
+}
+
+// where says who can reach this, and where its data are.
+func (f *readyFacts) where() string {
+	where, data := "nothing leaves this machine", "all data is in memory"
+	if len(f.exposed) > 0 {
+		where = "REACHABLE FROM THE NETWORK by " + flagNames(f.exposed)
+	}
+	if f.Data != "" {
+		data = "data is kept in " + printable(f.Data)
+	}
+	return where + ", " + data
+}
+
+// configBanner is what is printed first for a configuration.
+func configBanner(f readyFacts) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "cxrelay dev: %s: %s\n\n  kafka     %s\n  registry  %s\n  admin     %s\n\n", printable(f.Config), f.where(), f.Kafka, f.Registry, f.Admin)
+	b.WriteString(newsText(f.Notes, f.Sources))
+	for _, topic := range f.topic {
+		fmt.Fprintf(&b, "Read them:  kcat -b %s -C -e -t %s -f '%%k  %%p/%%o  %%s\\n'\n", f.Kafka, topic)
+	}
+	fmt.Fprintf(&b, "Reload:     kill -HUP %d, or change the file\nStop:       Ctrl-C\n\n", os.Getpid())
+	return b.String()
+}
+
+// newsText is what is told of a configuration: one line for each note, then
+// the sources.
+func newsText(notes []string, sources []readySource) string {
+	var b strings.Builder
+	for _, n := range notes {
+		fmt.Fprintf(&b, "- %s\n", printable(n))
+	}
+	if len(notes) > 0 {
+		b.WriteString("\n")
+	}
+	for _, s := range sources {
+		fmt.Fprintf(&b, "Source %s  %s", s.Name, s.Webhook)
+		if s.Preset != "" {
+			fmt.Fprintf(&b, "  preset %s", s.Preset)
+		}
+		if s.Secret != "" {
+			fmt.Fprintf(&b, "  secret %s", s.Secret)
+		}
+		if s.hint != "" {
+			fmt.Fprintf(&b, "  (%s)", s.hint)
+		}
+		b.WriteString("\n\n")
+		for _, line := range []string{s.Curl, s.Send} {
+			if line != "" {
+				fmt.Fprintf(&b, "  %s\n\n", line)
+			}
+		}
+	}
+	return b.String()
+}
+
+// reloaded queues what a reload brought.
+func (p *devPrinter) reloaded(file string, notes []string, sources []readySource) {
+	if p.format == formatJSON {
+		p.print("%s", jsonLine(struct {
+			Event   string        `json:"event"`
+			Config  string        `json:"config"`
+			Notes   []string      `json:"notes,omitempty"`
+			Sources []readySource `json:"sources,omitempty"`
+		}{"reload", file, notes, sources}))
+		return
+	}
+	p.print("%s  %s loaded again\n%s", time.Now().Format("15:04:05.000"), printable(file), newsText(notes, sources))
 }
 
 func flagNames(addresses []devAddress) string {

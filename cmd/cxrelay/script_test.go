@@ -229,6 +229,11 @@ func cmdKafka(ts *testscript.TestScript, args []string) {
 	ts.Setenv("KAFKA_BROKERS", broker.Addr())
 }
 
+// devTopics are the topics of the default routes.
+func devTopics() []string {
+	return []string{"cxone.interactions.raw", "cxone.dispositions.raw", "cxone.transfers.raw", "cxone.calls.terminated"}
+}
+
 // createtopic TOPIC: creates a topic of the default number of partitions.
 func cmdCreateTopic(ts *testscript.TestScript, args []string) {
 	w := storyOf(ts)
@@ -255,11 +260,11 @@ func cmdRegistry(ts *testscript.TestScript, args []string) {
 	ts.Setenv("SCHEMA_REGISTRY_URL", registry.URL())
 }
 
-// signal NAME TERM|INT|HUP: sends a signal to what bg has started under NAME.
+// signal NAME TERM|INT|HUP|KILL: sends a signal to what bg has started under NAME.
 func cmdSignal(ts *testscript.TestScript, args []string) {
-	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "HUP": syscall.SIGHUP}
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "HUP": syscall.SIGHUP, "KILL": os.Kill}
 	if len(args) != 2 || signals[args[1]] == nil {
-		ts.Fatalf("usage: signal NAME TERM|INT|HUP")
+		ts.Fatalf("usage: signal NAME TERM|INT|HUP|KILL")
 	}
 	for _, cmd := range ts.BackgroundCmds() {
 		if len(cmd.Args) > 1 && cmd.Args[1] == args[0] {

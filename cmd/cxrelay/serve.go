@@ -46,9 +46,8 @@ whole, or refused as a whole with the reasons in the log.`,
 				return err
 			}
 			outliveReaders()
-			hangup := make(chan os.Signal, 1)
-			signal.Notify(hangup, syscall.SIGHUP)
-			defer signal.Stop(hangup)
+			hangup, stop := hangups()
+			defer stop()
 			source := app.NewSource(src)
 			cfg, err := useConfig(source, log)
 			if err != nil {
@@ -65,6 +64,13 @@ whole, or refused as a whole with the reasons in the log.`,
 	file = addConfigFlag(cmd)
 	logging.add(cmd, "info")
 	return cmd
+}
+
+// hangups are the signals that ask for a reload, until stop is called.
+func hangups() (hangup <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
 }
 
 // outliveReaders keeps the process alive when nobody reads its output any

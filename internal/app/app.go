@@ -45,6 +45,12 @@ type Options struct {
 	Source *Source
 	// Hangup asks for a reload; may be nil.
 	Hangup <-chan os.Signal
+	// Prepare readies what a configuration needs outside the relay, before a
+	// reload looks for it: for a broker of our own. Nil: nothing.
+	Prepare func(context.Context, *config.Config) error
+	// OnReload is told of each configuration that a reload took over; may be
+	// nil; must not block.
+	OnReload func(*config.Config)
 	// SkipInspection leaves the look at the cluster at the start out: for a
 	// broker of our own.
 	SkipInspection bool

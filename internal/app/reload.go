@@ -90,12 +90,20 @@ func (r *reloader) attempt(ctx context.Context) (*reloaded, error) {
 	if len(refused) > 0 {
 		return nil, needsRestart(refused)
 	}
+	if r.a.opts.Prepare != nil {
+		if err := r.a.opts.Prepare(ctx, is); err != nil {
+			return nil, unusable(err)
+		}
+	}
 	next, err := r.prepare(ctx, was, is, changed)
 	if err != nil {
 		return nil, unusable(err)
 	}
 	breaks := orderBreaks(r.rules, next.rules)
 	r.apply(next)
+	if r.a.opts.OnReload != nil {
+		r.a.opts.OnReload(is)
+	}
 	return &reloaded{changed: changed, warnings: breaks, problems: problems}, nil
 }
 

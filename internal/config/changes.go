@@ -11,6 +11,8 @@ import (
 type reading struct {
 	file    string            // the YAML file, or empty
 	origins map[string]origin // of the paths that are no defaults
+
+	replaced []Replacement // by Trial
 }
 
 // Files returns the names of all files that this configuration was read from:

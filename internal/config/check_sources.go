@@ -270,6 +270,10 @@ func (ld *loader) loadSecret(textPath, filePath string, value *Secret, file *str
 func (ld *loader) loadSecretFile(path string, value *Secret, file *string) {
 	*file = ld.resolve(*file)
 	data, err := ld.src.ReadFile(*file)
+	if standIn, ok := ld.absent(path, err); ok {
+		*value = NewSecret(standIn)
+		return
+	}
 	if err != nil {
 		ld.fault(path, "the file cannot be read: "+cause(err), "")
 		return

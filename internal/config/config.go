@@ -96,6 +96,8 @@ type NamedSecret struct {
 	ID    string // metric label
 	Value Secret
 	File  string // where Value was read, or empty
+
+	StandIn bool // Value was made up by Trial.Secret
 }
 
 // Keys returns the secrets in the form that package signature takes. The

@@ -25,6 +25,8 @@ type Source struct {
 	// Stat tells whether others may read a file that holds a secret; nil:
 	// os.Stat, or no such check when ReadFile is set.
 	Stat func(string) (fs.FileInfo, error)
+
+	Trial *Trial // for a trial on another machine than it was made for; nil: none
 }
 
 // The environment variables that stand beside the generated ones.
@@ -42,6 +44,7 @@ func Load(src Source) (*Config, []Problem, error) {
 	ld.loadFile()
 	ld.loadEnv()
 	ld.loadOverrides()
+	ld.beginTrial()
 	ld.loadSecrets()
 	ld.check()
 	ld.addExcerpts(ld.faults)
@@ -51,7 +54,8 @@ func Load(src Source) (*Config, []Problem, error) {
 	if len(ld.faults) > 0 {
 		return nil, ld.warnings, &Errors{Problems: ld.faults}
 	}
-	ld.cfg.read = reading{file: ld.src.File, origins: ld.origins}
+	ld.endTrial()
+	ld.cfg.read = reading{file: ld.src.File, origins: ld.origins, replaced: ld.notes}
 	return ld.cfg, ld.warnings, nil
 }
 
@@ -93,6 +97,7 @@ type loader struct {
 	unread  bool            // there is a file, but what it says is not known
 
 	faults, warnings []Problem
+	notes            []Replacement // by Trial
 }
 
 func newLoader(src Source) *loader {
@@ -121,6 +126,14 @@ func newLoader(src Source) *loader {
 }
 
 func (ld *loader) loadEnv() {
+	if ld.src.Trial == nil {
+		ld.loadVariables()
+	}
+	ld.loadBuiltinSource()
+}
+
+// loadVariables reads the variables that stand for keys.
+func (ld *loader) loadVariables() {
 	known := make(map[string]string)
 	walkLeaves("", ld.keys, func(path string, n node) {
 		if _, ok := n.(*scalar); ok {
@@ -142,7 +155,6 @@ func (ld *loader) loadEnv() {
 			ld.assign(l.path, value, origin{layer: fromEnv, env: l.env})
 		}
 	}
-	ld.loadBuiltinSource()
 }
 
 func unknownEnvHint(name string, known map[string]string) string {
@@ -173,6 +185,10 @@ func (ld *loader) loadBuiltinSource() {
 	ld.cfg.Sources = []Webhook{w}
 	ld.origins["sources[0].signature.secrets[0].value"] = origin{layer: fromEnv, env: envSecret}
 	if value != "" {
+		return
+	}
+	if standIn, ok := ld.excused("sources[0].signature.secrets[0].value"); ok && !set {
+		w.Secrets[0].Value = NewSecret(standIn)
 		return
 	}
 	ld.faulty["sources[0].signature.secrets[0]"] = true // said below, in the words of the variable

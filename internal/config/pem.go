@@ -15,6 +15,9 @@ import (
 func (ld *loader) loadCertificates(path string, file *string) []byte {
 	*file = ld.resolve(*file)
 	data, err := ld.src.ReadFile(*file)
+	if _, ok := ld.absent(path, err); ok {
+		return nil
+	}
 	if err != nil {
 		ld.fault(path, "the file cannot be read: "+cause(err), "")
 		return nil
@@ -82,6 +85,9 @@ func (ld *loader) loadPair(path string, certFile, keyFile *string) (cert []byte,
 func (ld *loader) loadKey(path string, file *string, cert []byte) Secret {
 	*file = ld.resolve(*file)
 	data, err := ld.src.ReadFile(*file)
+	if _, ok := ld.absent(path, err); ok {
+		return Secret{}
+	}
 	if err != nil {
 		ld.fault(path, "the file cannot be read: "+cause(err), "")
 		return Secret{}

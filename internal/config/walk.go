@@ -93,6 +93,11 @@ func (ld *loader) walkScalar(path string, n *scalar, y ast.Node) {
 		ld.named[name] = true
 	}
 	value, faults := expand(raw, ld.env)
+	if len(faults) > 0 && ld.onlyUnset(raw) {
+		if standIn, ok := ld.excused(path); ok {
+			value, faults = string(standIn), nil
+		}
+	}
 	for _, f := range faults {
 		delete(ld.faulty, path) // each name that is not set is worth a line
 		ld.fault(path, f.message, f.hint)

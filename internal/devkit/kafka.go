@@ -6,9 +6,12 @@
 package devkit
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -44,12 +47,19 @@ type KafkaOptions struct {
 	Topics     []string
 	Partitions int32 // of each topic; default DefaultPartitions
 
+	// Data keeps records and the offsets of groups, and gives them back; nil:
+	// they are in memory. They outlive the process, however it ends, but not
+	// the machine: nothing waits for the disk.
+	Data *Data
+	// Log gets what the broker warns of; default: nothing.
+	Log *slog.Logger
+
 	// RetentionBytes bounds one partition, RetentionMs the age of a record.
 	// Both are topic settings and are applied every 2 seconds; in between,
 	// a partition may grow beyond them. Memory is freed a segment at a time,
 	// a segment being a quarter of RetentionBytes.
 	RetentionBytes int64 // default DefaultRetentionBytes
-	RetentionMs    int64 // default DefaultRetentionMs
+	RetentionMs    int64 // default DefaultRetentionMs; with Data: no limit
 }
 
 func (o KafkaOptions) withDefaults() KafkaOptions {
@@ -62,30 +72,40 @@ func (o KafkaOptions) withDefaults() KafkaOptions {
 	if o.RetentionBytes <= 0 {
 		o.RetentionBytes = DefaultRetentionBytes
 	}
-	if o.RetentionMs <= 0 {
+	switch {
+	case o.RetentionMs > 0:
+	case o.Data != nil:
+		o.RetentionMs = -1 // Kafka's word for it
+	default:
 		o.RetentionMs = DefaultRetentionMs
 	}
 	return o
 }
 
-// Kafka is an in-process Kafka cluster of one broker that keeps its records in
-// memory. Safe for concurrent use.
+// Kafka is an in-process Kafka cluster of one broker. Safe for concurrent use.
 type Kafka struct {
 	cluster *kfake.Cluster
 	addr    string
+	options KafkaOptions
+	dial    dialFunc
+	known   sync.Map // topics that have our settings
 }
 
 // StartKafka starts a broker and creates its topics. On return it serves any
 // Kafka client; the caller must Close it. When the address cannot be bound the
-// error names it and wraps the cause, such as syscall.EADDRINUSE.
+// error names it and wraps the cause, such as syscall.EADDRINUSE; data that
+// cannot be used is a *DamagedError.
 func StartKafka(o KafkaOptions) (*Kafka, error) {
-	return startKafka(o, net.Listen)
+	return startKafka(o, net.Listen, new(net.Dialer).DialContext)
 }
 
 // listenFunc is net.Listen, or a listener on kfake's virtual network.
 type listenFunc func(network, address string) (net.Listener, error)
 
-func startKafka(o KafkaOptions, listen listenFunc) (*Kafka, error) {
+// dialFunc is its other end.
+type dialFunc func(ctx context.Context, network, host string) (net.Conn, error)
+
+func startKafka(o KafkaOptions, listen listenFunc, dial dialFunc) (*Kafka, error) {
 	o = o.withDefaults()
 	host, _, err := net.SplitHostPort(o.Addr)
 	if err != nil {
@@ -100,34 +120,43 @@ func startKafka(o KafkaOptions, listen listenFunc) (*Kafka, error) {
 		}
 		return advertised{Listener: ln, host: reachable(host)}, nil
 	}
-	cluster, err := kfake.NewCluster(
+	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
 		kfake.ClusterID("cxrelay-dev"),
 		kfake.ListenFn(onAddr),
 		kfake.BrokerConfigs(map[string]string{
 			"log.cleaner.backoff.ms": strconv.FormatInt(cleanEvery.Milliseconds(), 10),
 		}),
-	)
+	}
+	if o.Log != nil {
+		opts = append(opts, kfake.WithLogger(brokerLog{o.Log}))
+	}
+	if o.Data != nil {
+		if err := checkKafka(o.Data.Dir(), o.Data.Kafka()); err != nil {
+			return nil, err
+		}
+		opts = append(opts, kfake.DataDir(o.Data.Kafka()))
+	}
+	cluster, err := kfake.NewCluster(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka on %s: %w", o.Addr, err)
 	}
-	k := &Kafka{cluster: cluster, addr: cluster.ListenAddrs()[0]}
-	if err := k.createTopics(o); err != nil {
+	k := &Kafka{cluster: cluster, addr: cluster.ListenAddrs()[0], options: o, dial: dial}
+	if err := k.createTopics(); err != nil {
 		k.Close()
 		return nil, err
 	}
 	return k, nil
 }
 
-func (k *Kafka) createTopics(o KafkaOptions) error {
-	settings := map[string]string{
-		"retention.bytes": strconv.FormatInt(o.RetentionBytes, 10),
-		"retention.ms":    strconv.FormatInt(o.RetentionMs, 10),
-		"segment.bytes":   strconv.FormatInt(max(1, o.RetentionBytes/segmentDivisor), 10),
-	}
-	for _, topic := range o.Topics {
-		if err := k.cluster.CreateTopic(topic, o.Partitions, settings); err != nil {
-			return fmt.Errorf("create topic %q: %w", topic, err)
+func (k *Kafka) createTopics() error {
+	for _, topic := range k.options.Topics {
+		if k.options.Data == nil {
+			if err := k.create(topic, k.options.Partitions); err != nil {
+				return err
+			}
+		} else if _, err := k.Ensure(context.Background(), topic, 0); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -139,7 +168,7 @@ func (k *Kafka) Addr() string { return k.addr }
 // Cluster returns the broker itself, for tests that watch or disturb it.
 func (k *Kafka) Cluster() *kfake.Cluster { return k.cluster }
 
-// Close stops the broker and forgets its records. Calling it again does nothing.
+// Close stops the broker, and forgets its records unless it has Data. Calling it again does nothing.
 func (k *Kafka) Close() { k.cluster.Close() }
 
 // reachable turns a host to listen on into a host to connect to.

@@ -101,7 +101,7 @@ func TestKafkaMemoryStaysBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const retention, value, perRound = 64 << 10, 1 << 10, 16
 		vn := &kfake.VirtualNetwork{}
-		k, err := startKafka(KafkaOptions{Addr: "localhost:9092", Topics: []string{"t"}, Partitions: 2, RetentionBytes: retention}, vn.Listen)
+		k, err := startKafka(KafkaOptions{Addr: "localhost:9092", Topics: []string{"t"}, Partitions: 2, RetentionBytes: retention}, vn.Listen, vn.DialContext)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestKafkaMemoryStaysBounded(t *testing.T) {
 func TestKafkaRecordsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		vn := &kfake.VirtualNetwork{}
-		k, err := startKafka(KafkaOptions{Addr: "localhost:9092", Topics: []string{"t"}, Partitions: 1, RetentionMs: 60_000}, vn.Listen)
+		k, err := startKafka(KafkaOptions{Addr: "localhost:9092", Topics: []string{"t"}, Partitions: 1, RetentionMs: 60_000}, vn.Listen, vn.DialContext)
 		if err != nil {
 			t.Fatal(err)
 		}

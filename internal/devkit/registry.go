@@ -1,7 +1,6 @@
 package devkit
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
@@ -72,16 +73,20 @@ type RegistryOptions struct {
 
 	Addr string       // host:port; port 0 picks a free one; default "127.0.0.1:0"
 	Log  *slog.Logger // of the HTTP server's own troubles; default: none
+
+	// Data keeps what is registered, and gives it back with the same versions
+	// and ids; nil: nothing is kept.
+	Data *Data
 }
 
-// Registry is an in-process Schema Registry with Confluent's REST API that
-// keeps its schemas in memory. Like a real registry, and unlike the fake that
+// Registry is an in-process Schema Registry with Confluent's REST API. Like a real registry, and unlike the fake that
 // it stands on, it refuses to register a JSON schema that does not compile;
 // what "compiles" is what the relay's own engine takes, so a schema registered
 // here is one that the relay can use. AVRO and PROTOBUF schemas are stored
 // unseen. Safe for concurrent use.
 type Registry struct {
 	fake    *srfake.Registry
+	journal journal
 	handler http.Handler
 	server  *http.Server
 	addr    net.Addr
@@ -90,7 +95,8 @@ type Registry struct {
 
 // NewRegistry starts a registry. On return it answers requests; the caller
 // must Close it. When Addr cannot be bound the error names it and wraps the
-// cause, such as syscall.EADDRINUSE.
+// cause, such as syscall.EADDRINUSE; data that cannot be used is a
+// *DamagedError.
 func NewRegistry(o RegistryOptions) (*Registry, error) {
 	listener := o.Listener
 	if listener == nil {
@@ -108,6 +114,12 @@ func NewRegistry(o RegistryOptions) (*Registry, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	r := &Registry{fake: srfake.NewRegistry(), addr: listener.Addr(), served: make(chan error, 1)}
+	if o.Data != nil {
+		r.journal = journal{dir: o.Data.Registry(), data: o.Data.Dir()}
+	}
+	if err := r.journal.open(r.fake.Handler()); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
 	r.handler = r.routes()
 	r.server = &http.Server{
 		Handler:           r.handler,
@@ -131,15 +143,30 @@ func (r *Registry) Handler() http.Handler { return r.handler }
 // Register stores a JSON Schema as the newest version of a subject and returns
 // its id. A text that the subject has already gives the id it has.
 func (r *Registry) Register(subject, text string) (id int, err error) {
-	s := sr.Schema{Schema: text, Type: sr.TypeJSON}
-	if err := r.compile(subject, s); err != nil {
-		return 0, fmt.Errorf("register subject %s: %w", subject, err)
-	}
-	id, _, err = r.fake.RegisterSchema(subject, s)
+	return r.registerSchema(subject, sr.Schema{Schema: text, Type: sr.TypeJSON})
+}
+
+// registerSchema registers as a client would.
+func (r *Registry) registerSchema(subject string, s sr.Schema) (id int, err error) {
+	body, err := json.Marshal(s)
 	if err != nil {
 		return 0, fmt.Errorf("register subject %s: %w", subject, err)
 	}
-	return id, nil
+	got, err := ask(r.handler, http.MethodPost, "/subjects/"+url.PathEscape(subject)+"/versions", body)
+	if err != nil {
+		return 0, fmt.Errorf("register subject %s: %w", subject, err)
+	}
+	var answer struct {
+		ID      int    `json:"id"`
+		Message string `json:"message"`
+	}
+	if err := json.Unmarshal(got.body.Bytes(), &answer); err != nil {
+		return 0, fmt.Errorf("register subject %s: the registry answered %d: %w", subject, got.status, err)
+	}
+	if got.status != http.StatusOK {
+		return 0, fmt.Errorf("register subject %s: %s", subject, answer.Message)
+	}
+	return answer.ID, nil
 }
 
 // Close stops listening, lets the requests under way end for 5 seconds, and
@@ -161,12 +188,15 @@ func (r *Registry) Close() error {
 	return nil
 }
 
-// routes puts the gate before the two ways of registering. Looking a schema
-// up (POST without /versions) and checking its compatibility store nothing.
+// routes puts the gate before the two ways of registering, and the journal
+// before everything that changes something. Looking a schema up (POST without
+// /versions) and checking its compatibility store nothing.
 func (r *Registry) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /subjects/{subject}/versions", r.register)
 	mux.HandleFunc("POST /contexts/{context}/subjects/{subject}/versions", r.register)
+	mux.HandleFunc("PUT /", r.change)
+	mux.HandleFunc("DELETE /", r.change)
 	mux.Handle("/", r.fake.Handler())
 	return http.MaxBytesHandler(mux, registryBody)
 }
@@ -175,14 +205,8 @@ func (r *Registry) routes() http.Handler {
 // the same body, also what it does not understand: the answer to that is the
 // fake's.
 func (r *Registry) register(w http.ResponseWriter, req *http.Request) {
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			refuse(w, http.StatusRequestEntityTooLarge, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request has at most %d bytes", registryBody))
-			return
-		}
-		refuse(w, http.StatusBadRequest, http.StatusBadRequest, "the body did not arrive")
+	body, ok := readBody(w, req)
+	if !ok {
 		return
 	}
 	var s sr.Schema
@@ -192,8 +216,31 @@ func (r *Registry) register(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 	}
-	req.Body = io.NopCloser(bytes.NewReader(body))
-	r.fake.Handler().ServeHTTP(w, req)
+	known := func() bool {
+		lookup, err := ask(r.fake.Handler(), http.MethodPost, strings.TrimSuffix(req.URL.EscapedPath(), "/versions"), body)
+		return err == nil && lookup.status == http.StatusOK
+	}
+	r.journal.do(w, req, body, r.fake.Handler(), func() bool { return !known() })
+}
+
+// change passes on what is neither a question nor a new schema.
+func (r *Registry) change(w http.ResponseWriter, req *http.Request) {
+	if body, ok := readBody(w, req); ok {
+		r.journal.do(w, req, body, r.fake.Handler(), func() bool { return true })
+	}
+}
+
+// readBody answers itself when there is no body to go on with.
+func readBody(w http.ResponseWriter, req *http.Request) (body []byte, ok bool) {
+	body, err := io.ReadAll(req.Body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		refuse(w, http.StatusRequestEntityTooLarge, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request has at most %d bytes", registryBody))
+	case err != nil:
+		refuse(w, http.StatusBadRequest, http.StatusBadRequest, "the body did not arrive")
+	}
+	return body, err == nil
 }
 
 // compile says whether the relay could use s. A reference to something that is

@@ -2,6 +2,7 @@ package event
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cxrelay/cxrelay/internal/jsontape"
 )
@@ -59,6 +60,9 @@ func ParsePath(s string) (Path, error) {
 
 // String returns the text that ParsePath took.
 func (p Path) String() string { return p.text }
+
+// Names returns the names that lead to the place, outermost first.
+func (p Path) Names() []string { return slices.Clone(p.names) }
 
 // find returns the node index of the value that p names in doc, whose root is
 // an object.

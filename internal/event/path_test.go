@@ -134,3 +134,20 @@ func FuzzParsePath(f *testing.F) {
 		}
 	})
 }
+
+func TestPathNames(t *testing.T) {
+	for text, want := range map[string]string{"a": "a", "data.contact.id": "data|contact|id", `a\.b.c\\`: `a.b|c\`} {
+		p, err := event.ParsePath(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := p.Names()
+		if got := strings.Join(names, "|"); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+		names[0] = "changed"
+		if p.Names()[0] == "changed" {
+			t.Errorf("%s: the path has changed", text)
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package config_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cxrelay/cxrelay/internal/config"
+)
+
+func trial() *config.Trial {
+	return &config.Trial{
+		Broker: "127.0.0.1:19092", Registry: "http://127.0.0.1:18081",
+		Secret: func(w *config.Webhook, i int) []byte {
+			if w.Preset == "standard-webhooks" {
+				return []byte("whsec_" + strings.Repeat("QUJD", 10))
+			}
+			return []byte("made up for " + w.Secrets[i].ID)
+		},
+	}
+}
+
+// bare is a machine with no file but those given, and no variable.
+func bare(text string, files map[string]string) config.Source {
+	return config.Source{
+		File: "relay.yaml", Data: []byte(text), Trial: trial(),
+		ReadFile: func(name string) ([]byte, error) {
+			if content, ok := files[name]; ok {
+				return []byte(content), nil
+			}
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		},
+	}
+}
+
+// TestTrialOfExamples: what was written for a cluster loads on a machine that
+// has nothing of it, and leads nowhere else.
+func TestTrialOfExamples(t *testing.T) {
+	for name, text := range examples(t) {
+		t.Run(name, func(t *testing.T) {
+			c, _ := mustLoad(t, bare(text, nil))
+			if got := c.Kafka.Brokers; len(got) != 1 || got[0] != "127.0.0.1:19092" {
+				t.Errorf("brokers: %v", got)
+			}
+			if got := c.Schema.Registry.URLs; c.Schema.Mode != config.Off && (len(got) != 1 || got[0] != "http://127.0.0.1:18081") {
+				t.Errorf("registry: %v", got)
+			}
+			if c.Kafka.SASL.Mechanism != config.NoSASL || c.Kafka.TLS.Enabled || c.Listen.TLS.CertFile != "" || c.Schema.Registry.Username != "" || c.Schema.SnapshotDir != "" || c.Schema.Mode == config.RemoteAPI {
+				t.Errorf("something leads elsewhere: %+v %+v %+v", c.Kafka, c.Listen, c.Schema)
+			}
+			for _, address := range []string{c.Listen.Address, c.Admin.Address} {
+				if !strings.HasPrefix(address, "127.0.0.1:") {
+					t.Errorf("%s is not on loopback", address)
+				}
+			}
+			for i := range c.Sources {
+				if _, err := c.Verifier(i); err != nil {
+					t.Errorf("source %d: %v", i, err)
+				}
+			}
+		})
+	}
+}
+
+// TestTrialFindsTheSameFaults: what serve refuses is refused in a trial in the
+// same words, but for what another machine has.
+func TestTrialFindsTheSameFaults(t *testing.T) {
+	elsewhere := func(p config.Problem) bool {
+		return slices.ContainsFunc([]string{"cannot be read: file does not exist", "is not set", "no Kafka brokers are given", "no Schema Registry is given"}, func(s string) bool {
+			return strings.Contains(p.Message, s)
+		})
+	}
+	files, err := filepath.Glob("testdata/faults/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			src := faultSource(filepath.Base(file), data)
+			_, _, err = config.Load(src)
+			var want, got *config.Errors
+			if !errors.As(err, &want) {
+				t.Fatal(err)
+			}
+			src.Trial = trial()
+			if _, _, err = config.Load(src); !errors.As(err, &got) {
+				got = &config.Errors{}
+			}
+			for _, p := range want.Problems {
+				if !slices.Contains(got.Problems, p) && !elsewhere(p) {
+					t.Errorf("not found: %s", p)
+				}
+			}
+			for _, p := range got.Problems {
+				if !slices.Contains(want.Problems, p) {
+					t.Errorf("found: %s", p)
+				}
+			}
+		})
+	}
+}
+
+// TestTrialTells: each replacement of what was set is told, and nothing else;
+// what is here is used as it is.
+func TestTrialTells(t *testing.T) {
+	const text = `
+listen: {address: "[::1]:9000"}
+admin: {address: ":9641"}
+sources:
+  - {name: a, path: /a, signature: {preset: cxone, secrets: [{id: x, file: here}, {id: y, file: /gone/y}, {id: z, value: "${GONE}"}]}}
+  - {name: b, path: /b, signature: {preset: cxone, secrets: [{id: x, value: "${HERE:-fallback}"}]}}
+routes: [{type: A, topic: a, version: 2}, {type: B, topic: b}]
+schema: {version: 7}
+kafka: {partitions: {a: 3}}
+`
+	src := bare(text, map[string]string{"here": "real\n"})
+	src.Env = []string{"KAFKA_BROKERS=evil:1", "CXRELAY_INSTANCE=evil", "CXONE_WEBHOOK_SECRET=other"}
+	c, warnings := mustLoad(t, src)
+	var told []string
+	for _, r := range c.Replaced() {
+		told = append(told, r.Path)
+	}
+	const want = "admin.address sources[0].signature.secrets[1] sources[0].signature.secrets[2] schema.version routes[0].version CXRELAY_INSTANCE, KAFKA_BROKERS"
+	if got := strings.Join(told, " "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	var secrets []string
+	for _, w := range c.Sources {
+		for _, s := range w.Secrets {
+			secrets = append(secrets, string(s.Value.Bytes()))
+			if s.StandIn != strings.HasPrefix(string(s.Value.Bytes()), "made up") {
+				t.Errorf("secret %s: StandIn is %v", s.ID, s.StandIn)
+			}
+		}
+	}
+	if got := strings.Join(secrets, "|"); got != "real|made up for y|made up for z|fallback" {
+		t.Errorf("secrets: %s", got)
+	}
+	if c.Listen.Address != "[::1]:9000" || c.Admin.Address != "127.0.0.1:9641" || c.Instance != "" || c.Kafka.Partitions["a"] != 3 {
+		t.Errorf("%+v %+v %q %v", c.Listen, c.Admin, c.Instance, c.Kafka.Partitions)
+	}
+	if c.Schema.Version != 0 || c.Routes[0].Version != 0 || c.Routes[1].Version != 0 {
+		t.Errorf("versions: %d, %+v", c.Schema.Version, c.Routes)
+	}
+	for _, p := range warnings {
+		if p.Env != "CXONE_WEBHOOK_SECRET" && p.Path != "admin.address" {
+			t.Errorf("warning: %s", p)
+		}
+	}
+	again, _ := mustLoad(t, src)
+	if a, b := config.Changes(c, again); len(a)+len(b) != 0 {
+		t.Errorf("the same file differs: %v %v", a, b)
+	}
+}
+
+// TestTrialOfTheBuiltinSource: without sources the secret of the environment
+// counts, else there is one made up; an empty one is a fault as ever.
+func TestTrialOfTheBuiltinSource(t *testing.T) {
+	src := bare("limits: {body: 1KiB}", nil)
+	c, _ := mustLoad(t, src)
+	if s := c.Sources[0].Secrets[0]; !s.StandIn || string(s.Value.Bytes()) != "made up for env" {
+		t.Errorf("%+v", s)
+	}
+	if told := c.Replaced(); len(told) != 1 || told[0].Message != "a throw-away secret: CXONE_WEBHOOK_SECRET is not set" {
+		t.Errorf("told: %v", told)
+	}
+	src.Env = []string{"CXONE_WEBHOOK_SECRET=real"}
+	c, _ = mustLoad(t, src)
+	if s := c.Sources[0].Secrets[0]; s.StandIn || string(s.Value.Bytes()) != "real" {
+		t.Errorf("%+v", s)
+	}
+	src.Env = []string{"CXONE_WEBHOOK_SECRET="}
+	if _, _, err := config.Load(src); err == nil || !strings.Contains(err.Error(), "is empty") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestTrialExcusesNothingElse: a file that is there and cannot be used is a
+// fault, and so is a missing one that nothing replaces.
+func TestTrialExcusesNothingElse(t *testing.T) {
+	const head = "sources: [{name: a, signature: {preset: cxone, secrets: [{id: x, "
+	denied := bare(head+"file: secret}]}}]", nil)
+	denied.ReadFile = func(name string) ([]byte, error) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	for name, src := range map[string]config.Source{
+		"denied":   denied,
+		"empty":    bare(head+"file: secret}]}}]", map[string]string{"secret": "\n"}),
+		"nested":   bare(head+`value: "${A:-${B}}"}]}}]`, nil),
+		"the name": bare(`instance: "${GONE}"`, nil),
+		"a topic":  bare(`routes: [{type: A, topic: "${GONE}"}]`, nil),
+	} {
+		if _, _, err := config.Load(src); err == nil {
+			t.Errorf("%s: no fault", name)
+		}
+	}
+}
