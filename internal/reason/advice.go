@@ -17,13 +17,14 @@ var advice = [Count]string{
 	TooLarge:          "raise `limits.body`, or the topic's `max.message.bytes`; `detail` says which one it was.",
 	Unsupported:       "the sender compresses or does not send UTF-8; switch that off there. The signature is over the bytes as they are.",
 	SchemaMismatch:    "`errors` says where. Either the sender changed, or the schema is stricter than meant: register a corrected version; it is in use within about 72 seconds.",
+	TooComplex:        "the schema recurses through branches (`anyOf` and the like), and this payload would take more work than the budget allows: 250,000 to 20 million steps, growing with payload and schema. Send less deeply nested payloads, or tell the branches apart by `required` and `const` on the level itself. `cxrelay check --connect` warns of such a schema.",
 	Internal:          "a bug. The log line at level error has the stack; please report it.",
 	Overloaded:        "compare `cxrelay_body_bytes_in_flight`, `cxrelay_record_bytes_in_flight`, `cxrelay_records_pending` and `cxrelay_http_connections` with their `_limit`. If Kafka is well, run another instance or raise `limits`.",
 	KafkaUnavailable:  "Kafka has not acknowledged for `limits.oldest_unacked`, or one partition holds its whole share of what may be in flight, or no broker was reached yet. See the brokers; nothing needs to be done to the relay.",
 	DeliveryTimeout:   "no acknowledgement within the source's `deadline`. A few come with every leader election; many mean a slow broker or too few in-sync replicas (`min.insync.replicas`).",
 	TopicUnavailable:  "the log line `topic unavailable` has the cause, and the command that creates a missing topic. Other routes go on.",
 	SchemaUnavailable: "the registry has not answered since the start, does not know the subject, or holds a schema that cannot be used; `/-/ready` and `/api/v1/status` say which. A schema that was loaded once stays in use however long the registry is away, unless `schema.max_age` is set. In `schema.mode: remote`: the registry gave no verdict in time.",
-	Draining:          "normal while an instance stops. If senders see many, set `shutdown.delay` to the time that the load balancer needs to look away.",
+	Draining:          "normal while an instance stops, and once on a connection that a reload has left without a certificate that counts (log: `the connection shows no certificate`). If senders see many, set `shutdown.delay` to the time that the load balancer needs to look away.",
 }
 
 // Advice returns what whoever runs the relay can do: one line, with names of
