@@ -192,6 +192,7 @@ func runDev(cmd *cobra.Command, f devFlags, file *configFlag, logging logFlags) 
 	if err != nil {
 		return explainDev(err)
 	}
+	d.base = "http://" + usable(relay.WebhookAddr())
 	return serveDev(cmd.Context(), relay, d.out.end, func() { d.out.ready(d.facts(relay, o.Config)) })
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -38,6 +39,7 @@ type dev struct {
 	registry    *devkit.Registry
 	registryURL string
 
+	mu    sync.Mutex      // a reload may come before the first lines are printed
 	base  string          // of the webhooks' URLs
 	notes []string        // what prepare found, of the last configuration
 	told  map[string]bool // what was printed already
@@ -151,6 +153,8 @@ func (d *dev) start() (stop func() error, err error) {
 
 // prepare makes the topics and registers the schemas of a configuration.
 func (d *dev) prepare(ctx context.Context, cfg *config.Config) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.notes = nil
 	for _, topic := range topicsIn(cfg) {
 		pinned := cfg.Kafka.Partitions[topic]

@@ -31,13 +31,13 @@ type readySource struct {
 
 // facts are what is printed when the relay is ready.
 func (d *dev) facts(relay *app.App, cfg *config.Config) readyFacts {
-	base := "http://" + usable(relay.WebhookAddr())
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	f := readyFacts{
-		Event: "ready", Webhook: base + cfg.Sources[0].Path, Kafka: d.broker.Addr(), Registry: d.registryURL,
+		Event: "ready", Webhook: d.base + cfg.Sources[0].Path, Kafka: d.broker.Addr(), Registry: d.registryURL,
 		Admin: "http://" + usable(relay.AdminAddr()), Config: d.file, Data: d.flags.data,
 		exposed: d.flags.exposed(), program: d.program,
 	}
-	d.base = base
 	if d.file == "" {
 		f.Secret = d.flags.secret
 		return f
@@ -49,6 +49,8 @@ func (d *dev) facts(relay *app.App, cfg *config.Config) readyFacts {
 
 // reloaded prints what another configuration brought.
 func (d *dev) reloaded(cfg *config.Config) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	notes, sources := d.news(cfg)
 	d.out.reloaded(d.file, notes, sources)
 }
