@@ -171,7 +171,7 @@ func touches(changed []string, key string) bool {
 func (r *reloader) newSchemas(ctx context.Context, was, is *config.Config, elsewhere bool) (*schemaSet, error) {
 	o := r.a.opts
 	o.Config = is
-	client, cache, err := newSchemas(o, r.a.metrics, r.a.schemas.cache())
+	client, cache, err := newSchemas(o, r.a.metrics, r.a.shadow, r.a.schemas.cache())
 	if err != nil {
 		return nil, err
 	}
@@ -227,6 +227,7 @@ func (r *reloader) apply(p *prepared) {
 	if a.tls != nil && p.tls != nil {
 		a.tls.Set(p.tls)
 	}
+	a.shadow.set(p.config.Schema.Shadow)
 	a.config.Store(p.config)
 	a.gateway.Swap(p.rules)
 	r.rules = p.rules
