@@ -37,7 +37,9 @@ func newSchemaListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List the schemas of the routes, with their state",
 		Long: `List what the routes of a running relay validate against: subject and version,
-whether the schema is usable, and why not.
+whether the schema is usable, and why not; which engine validates (fast, or
+judge, slower, with the keyword for which fast declined), and what is odd about
+the schema.
 
 Exit codes: 0 answered, 69 the relay did not answer.`,
 		Example: "  cxrelay schema list\n  cxrelay schema list --format json",
@@ -72,12 +74,12 @@ type schemaLine struct {
 
 func printSchemas(cmd *cobra.Command, list *schema.Listing) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SUBJECT\tPIN\tVERSION\tID\tTYPE\tSTATE\tAGE\tIN USE SINCE")
+	fmt.Fprintln(w, "SUBJECT\tPIN\tVERSION\tID\tTYPE\tENGINE\tSTATE\tAGE\tIN USE SINCE")
 	for _, e := range list.Schemas {
-		row := []string{printable(e.Subject), pinName(e.Pinned), number0(e.Version), number0(e.ID), cmp.Or(printable(e.Type), "-"), string(e.State), "-", "-"}
+		row := []string{printable(e.Subject), pinName(e.Pinned), number0(e.Version), number0(e.ID), cmp.Or(printable(e.Type), "-"), cmp.Or(printable(e.Engine), "-"), string(e.State), "-", "-"}
 		if e.Version > 0 {
-			row[6] = (time.Duration(e.Age) * time.Second).String()
-			row[7] = e.FetchedAt.UTC().Format(time.RFC3339)
+			row[7] = (time.Duration(e.Age) * time.Second).String()
+			row[8] = e.FetchedAt.UTC().Format(time.RFC3339)
 		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
@@ -86,13 +88,25 @@ func printSchemas(cmd *cobra.Command, list *schema.Listing) error {
 	}
 	for _, e := range list.Schemas {
 		if problem := e.Problem(); problem != "" {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", schema.Pin{Subject: printable(e.Subject), Version: e.Pinned}, printable(problem))
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", pinOf(e), printable(problem))
 		}
+		printRemarks(cmd, e)
 	}
 	if list.Mode == "off" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "schema.mode is off: no payload is validated")
 	}
 	return nil
+}
+
+// pinOf names what a route asked for.
+func pinOf(e schema.Entry) schema.Pin {
+	return schema.Pin{Subject: printable(e.Subject), Version: e.Pinned}
+}
+
+func printRemarks(cmd *cobra.Command, e schema.Entry) {
+	for _, remark := range e.Remarks() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", pinOf(e), printable(remark))
+	}
 }
 
 func pinName(version int) string {
@@ -133,7 +147,8 @@ Exit codes: 0 printed, 1 there is none, 69 the relay did not answer.`,
 		if *f == formatJSON {
 			return printJSON(cmd.OutOrStdout(), schemaLine{"schema", mode, *e})
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s version %d, id %d, type %s, %s\n", printable(e.Subject), e.Version, e.ID, printable(e.Type), e.State)
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s version %d, id %d, type %s, %s, engine %s\n", printable(e.Subject), e.Version, e.ID, printable(e.Type), e.State, cmp.Or(printable(e.Engine), "not told"))
+		printRemarks(cmd, *e)
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.TrimSuffix(e.Text, "\n"))
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -208,17 +207,10 @@ func violates(n int, sch *schema.Schema) error {
 }
 
 func printViolations(out io.Writer, all []schema.Violation) error {
-	if len(all) == 0 {
-		return nil
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "POINTER\tKEYWORD\tEXPECTED\tACTUAL")
 	for _, v := range all {
-		pointer := printable(v.Pointer)
-		if pointer == "" {
-			pointer = "(the whole)"
+		if _, err := fmt.Fprintln(out, printable(v.String())); err != nil {
+			return err
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", pointer, printable(v.Keyword), printable(v.Expected), printable(v.Actual))
 	}
-	return w.Flush()
+	return nil
 }

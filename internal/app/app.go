@@ -27,6 +27,7 @@ import (
 	"github.com/cxrelay/cxrelay/internal/httpd"
 	"github.com/cxrelay/cxrelay/internal/kafka"
 	"github.com/cxrelay/cxrelay/internal/route"
+	"github.com/cxrelay/cxrelay/internal/schema"
 )
 
 // Options are what New needs.
@@ -58,6 +59,10 @@ type Options struct {
 	// PoisonBodies overwrites a body's buffer when it is given back, so that
 	// a use after that shows. For tests.
 	PoisonBodies bool
+
+	// mutateFastPath makes the fast path of every schema that of another one.
+	// For tests of who watches it.
+	mutateFastPath func(schema.Definition) schema.Definition
 }
 
 // Network is how the relay reaches the world; a nil field means TCP.
@@ -83,6 +88,7 @@ type App struct {
 	ledger    *gateway.Ledger
 	budget    *gateway.Budget
 	schemas   *schemas
+	shadow    *shadow
 	tls       *httpd.TLS // nil: plain HTTP
 	kafka     *kafka.Client
 	deliverer *deliver.Deliverer
@@ -117,7 +123,10 @@ func New(o Options) (_ *App, err error) {
 		return nil, err
 	}
 
-	client, cache, err := newSchemas(o, a.metrics, nil, false)
+	if a.shadow, err = newShadow(&o, a.metrics); err != nil {
+		return nil, err
+	}
+	client, cache, err := newSchemas(o, a.metrics, a.shadow, nil, false)
 	if err != nil {
 		return nil, err
 	}

@@ -195,8 +195,8 @@ func registryOptions(cfg *config.Config, b Build, log *slog.Logger) schema.Clien
 }
 
 // engines compile the schemas of the types that can be applied.
-func engines() schema.Compiler {
-	return schema.ByType(map[string]schema.Compiler{"JSON": jsonschema.Compile})
+func engines(json schema.Compiler) schema.Compiler {
+	return schema.ByType(map[string]schema.Compiler{"JSON": json})
 }
 
 // check asks every address for the first subject, and the first address that
@@ -266,7 +266,7 @@ func checkSubject(ctx context.Context, client *schema.Client, pin schema.Pin) (S
 	def, err := fetch(ctx, client, pin)
 	if err == nil {
 		state.Version, state.ID, state.Type = def.Version, def.ID, def.Type
-		usable, err = engines()(def)
+		usable, err = engines(jsonschema.Compile)(def)
 	}
 	state.Err = err
 	if err == nil {

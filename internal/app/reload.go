@@ -184,7 +184,7 @@ func touches(changed []string, key string) bool {
 func (r *reloader) newSchemas(ctx context.Context, was, is *config.Config, elsewhere bool) (*schemaSet, error) {
 	o := r.a.opts
 	o.Config = is
-	client, cache, err := newSchemas(o, r.a.metrics, r.a.schemas.cache(), elsewhere)
+	client, cache, err := newSchemas(o, r.a.metrics, r.a.shadow, r.a.schemas.cache(), elsewhere)
 	if err != nil {
 		return nil, err
 	}
@@ -238,6 +238,7 @@ func (r *reloader) apply(p *prepared) {
 	if a.tls != nil && p.tls != nil {
 		a.tls.Set(p.tls)
 	}
+	a.shadow.set(p.config.Schema.Shadow)
 	a.config.Store(p.config)
 	if p.schemas != nil {
 		p.schemas.cache.CatchUp(a.schemas.cache())

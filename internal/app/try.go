@@ -173,7 +173,7 @@ func (r *askedRegistry) Lookup(subject string, version int) (*schema.Schema, err
 func schemasToAsk(ctx context.Context, o TryOptions) (gateway.Schemas, func(), error) {
 	log := slog.New(slog.DiscardHandler)
 	if o.Config.Schema.Mode != config.Local {
-		client, cache, err := newSchemas(Options{Config: o.Config, Build: o.Build, Log: log, Network: o.Network}, nil, nil, false)
+		client, cache, err := newSchemas(Options{Config: o.Config, Build: o.Build, Log: log, Network: o.Network}, nil, nil, nil, false)
 		if err != nil {
 			return nil, nil, err
 		}

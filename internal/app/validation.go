@@ -14,7 +14,7 @@ import (
 // is asked. previous is the cache that the new one is to replace; may be nil;
 // elsewhere: it asked another registry. Nothing is contacted before the cache
 // runs.
-func newSchemas(o Options, reg prometheus.Registerer, previous *schema.Cache, elsewhere bool) (*schema.Client, *schema.Cache, error) {
+func newSchemas(o Options, reg prometheus.Registerer, watch *shadow, previous *schema.Cache, elsewhere bool) (*schema.Client, *schema.Cache, error) {
 	cfg := o.Config
 	for _, r := range cfg.Routes {
 		if r.Wire == route.Prefix && cfg.Schema.Mode != config.Local {
@@ -34,7 +34,8 @@ func newSchemas(o Options, reg prometheus.Registerer, previous *schema.Cache, el
 			return nil, nil, fmt.Errorf("schema registry: %w", err)
 		}
 	}
-	if err := fill(&cache, o, client); err != nil {
+	watch.expect(cache.Pins)
+	if err := fill(&cache, o, client, watch); err != nil {
 		return nil, nil, err
 	}
 	schemas, err := schema.NewCache(cache)
@@ -45,7 +46,7 @@ func newSchemas(o Options, reg prometheus.Registerer, previous *schema.Cache, el
 }
 
 // fill sets what depends on the mode.
-func fill(cache *schema.CacheOptions, o Options, client *schema.Client) error {
+func fill(cache *schema.CacheOptions, o Options, client *schema.Client, watch *shadow) error {
 	cfg := o.Config.Schema
 	switch cfg.Mode {
 	case config.Off:
@@ -60,7 +61,7 @@ func fill(cache *schema.CacheOptions, o Options, client *schema.Client) error {
 		}
 		cache.Fixed = judge.Fixed()
 	case config.Local:
-		cache.Source, cache.Compile, cache.MaxAge = client, engines(), cfg.MaxAge
+		cache.Source, cache.Compile, cache.MaxAge = client, engines(watch.compiler()), cfg.MaxAge
 		if cfg.SnapshotDir != "" {
 			cache.Snapshots = schema.NewSnapshots(cfg.SnapshotDir)
 		}

@@ -190,7 +190,7 @@ func TestModeRemote(t *testing.T) {
 				t.Errorf("step %d: record with %v", i, h)
 			}
 		}
-		if !strings.Contains(w.log.String(), `"actual":"no agent"`) {
+		if !strings.Contains(w.log.String(), `"violation":"(the whole): expected what the schema registry takes as valid, got no agent"`) {
 			t.Error("the registry's words are not in the log")
 		}
 		if n := strings.Count(w.log.String(), "no call that validates payloads"); n != 1 {

@@ -25,6 +25,7 @@ import (
 	"github.com/cxrelay/cxrelay/internal/app"
 	"github.com/cxrelay/cxrelay/internal/config"
 	"github.com/cxrelay/cxrelay/internal/devkit"
+	"github.com/cxrelay/cxrelay/internal/schema"
 	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
@@ -132,6 +133,7 @@ type worldOptions struct {
 	padding   int64  // of the registry's answers
 	files     *files // with relay.yaml: the configuration can be reloaded
 	env       []string
+	mutate    func(schema.Definition) schema.Definition // of what the fast path is made
 }
 
 func newWorld(t *testing.T, o worldOptions) *world {
@@ -174,11 +176,11 @@ func newWorld(t *testing.T, o worldOptions) *world {
 		t.Fatal(err)
 	}
 	front := &kfake.VirtualNetwork{}
-	w.app, err = app.New(app.Options{
+	w.app, err = app.New(app.Mutated(app.Options{
 		Config: cfg, Source: source, Hangup: w.hangup, Build: app.Build{Version: "test"}, PoisonBodies: true, Level: new(slog.LevelVar),
 		Log:     slog.New(slog.NewJSONHandler(w.log, nil)),
 		Network: app.Network{Listen: front.Listen, DialKafka: cluster.Dial, Registry: w.registry},
-	})
+	}, o.mutate))
 	if err != nil {
 		t.Fatal(err)
 	}

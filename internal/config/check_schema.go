@@ -30,8 +30,8 @@ func (ld *loader) checkMode() {
 	mode := ld.cfg.Schema.Mode
 	unused := map[SchemaMode][]string{
 		Local:     {"remote"},
-		RemoteAPI: {"version", "max_age", "snapshot_dir"},
-		Off:       {"registry", "subject", "version", "max_age", "snapshot_dir", "remote"},
+		RemoteAPI: {"version", "max_age", "snapshot_dir", "shadow"},
+		Off:       {"registry", "subject", "version", "max_age", "snapshot_dir", "shadow", "remote"},
 	}[mode]
 	var set []string
 	compare("schema", defaults(true).Schema.keys(), ld.cfg.Schema.keys(), func(path string, _ node) { set = append(set, path) })

@@ -118,6 +118,7 @@ type Schema struct {
 	Version     int           // of Subject, for routes that name none; 0: the latest
 	MaxAge      time.Duration // a schema that nobody confirmed for longer is not used; 0: no limit
 	SnapshotDir string        // of the schemas on disk; empty: none
+	Shadow      float64       // the share of checks, from 0 to 1, that a second engine repeats
 	Remote      Remote
 }
 

@@ -118,7 +118,10 @@ func (f form) schema() members {
 		return members{{"type", []string{"string", "number", "boolean"}}}
 	}
 	m := members{{"type", "string"}}
-	if f.number {
+	switch {
+	case f.share:
+		m = members{{"type", []string{"string", "number"}}, {"minimum", 0}, {"maximum", 1}}
+	case f.number:
 		m = members{{"type", []string{"string", "integer"}}, {"minimum", 0}}
 	}
 	if f.most > 0 {
@@ -132,7 +135,7 @@ func (f form) typed(text string) any {
 	if f.name == "true or false" {
 		return text == "true"
 	}
-	if n, err := strconv.Atoi(text); err == nil && f.number && n <= math.MaxInt32 {
+	if n, err := strconv.Atoi(text); err == nil && (f.number || f.share) && n <= math.MaxInt32 {
 		return n
 	}
 	return text

@@ -110,7 +110,7 @@ func goodFiles() []string {
 		source,
 		source + "listen: {metrics: true, tls: {cert_file: good.pem, key_file: key.pem, client_ca_file: good.pem}}\nadmin: {address: ':1', token_file: good}\n",
 		"sources:\n  - {name: a, path: /a, insecure: true, signature: {preset: none}}\n  - {name: b, path: /b, event: {id: []}, no_contact: null_key, signature: {preset: bearer, prefix: '', secrets: [{id: a, value: '${SECRET}'}]}}\n",
-		source + "routes:\n  - {type: A, topic: a, sources: [a], version: 4, key: raw}\n  - {type: A, topic: b, subject: 'x: y'}\n  - {type: '*', drop: true}\nschema: {version: 3, max_age: 90m, snapshot_dir: d}\n",
+		source + "routes:\n  - {type: A, topic: a, sources: [a], version: 4, key: raw}\n  - {type: A, topic: b, subject: 'x: y'}\n  - {type: '*', drop: true}\nschema: {version: 3, max_age: 90m, snapshot_dir: d, shadow: 2.5e-2}\n",
 		source + "schema: {mode: off}\nkafka: {sasl: {mechanism: PLAIN, username: '${SECRET}', password: '${SECRET}'}, tls: {enabled: true, ca_file: good.pem}}\n",
 		source + "schema: {mode: remote, remote: {attempts: 1, backoff: 1h, timeout: 1m30s}, registry: {username: 'null', password_file: good}}\ninstance: '1'\n",
 		"sources:\n  - name: a\n    signature: {header: x, algorithm: hmac-sha1, encoding: hex, prefix: 'v1=', signed: '{timestamp}.{body}', timestamp: {key: t, tolerance: 1h}, list: {separator: ','}, secrets: [{id: a, file: good}]}\n",
@@ -150,6 +150,9 @@ func promises(t *testing.T, c *config.Config) {
 		if _, err := c.Verifier(i); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if s := c.Schema.Shadow; !(s >= 0 && s <= 1) {
+		t.Fatalf("schema.shadow %v", s)
 	}
 	registry := len(c.Schema.Registry.URLs) > 0 || c.Schema.Mode == config.Off
 	switch {

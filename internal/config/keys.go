@@ -163,6 +163,7 @@ func (s *Schema) keys() object {
 		{"version", version(&s.Version), "the version of `schema.subject`, for every route that names none"},
 		{"max_age", duration(&s.MaxAge), "a schema that the registry has not confirmed for so long is not used any more; `0s`: no limit"},
 		{"snapshot_dir", filename(&s.SnapshotDir), "a folder where the last good schemas are kept, for a start while the registry is away"},
+		{"shadow", fraction(&s.Shadow), "the share of checks, from 0 to 1, that a second and slower engine repeats; where the two disagree its verdict counts, and metrics and log tell"},
 		{"remote", object{
 			{"attempts", count(&s.Remote.Attempts), "how often the registry is asked"},
 			{"backoff", positiveDuration(&s.Remote.Backoff), "how long to wait before the second attempt, doubled before each further one"},

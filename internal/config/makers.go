@@ -21,6 +21,7 @@ type form struct {
 	words   []string // the only ones, if there are any
 	number  bool     // the text may be a whole number
 	most    int      // of that number; 0: no limit
+	share   bool     // the text may be a number from 0 to 1
 }
 
 func textForm() form   { return form{name: "text"} }
@@ -117,6 +118,13 @@ func boolean(dst *bool) *scalar {
 }
 
 func count(dst *int) *scalar { return parsed(dst, parseCount, countForm()) }
+
+// fraction is a number from 0 to 1.
+func fraction(dst *float64) *scalar {
+	s := parsed(dst, parseFraction, form{name: "number from 0 to 1", pattern: fractionPattern, share: true})
+	s.text = func() string { return strconv.FormatFloat(*dst, 'f', -1, 64) }
+	return s
+}
 
 func size(dst *Size) *scalar {
 	return parsed(dst, ParseSize, form{name: "size", pattern: `[0-9]+ *(B|KiB|MiB|GiB)?`, number: true})

@@ -100,6 +100,18 @@ func parseCount(s string) (int, error) {
 	return int(n), nil
 }
 
+// fractionPattern is what a fraction looks like: YAML's numbers without sign,
+// but none of its words for what is no number.
+const fractionPattern = `\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?`
+
+func parseFraction(s string) (float64, error) {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || v > 1 || !regexp.MustCompile("^"+fractionPattern+"$").MatchString(s) {
+		return 0, fmt.Errorf("%s is not a number from 0 to 1 (examples: 0.01, 1)", quote(s))
+	}
+	return v, nil
+}
+
 // parseVersion gives 0 for the latest version of a subject.
 func parseVersion(s string) (int, error) {
 	if s == "latest" {

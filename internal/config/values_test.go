@@ -50,6 +50,28 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
+func TestFraction(t *testing.T) {
+	load := func(text string) (float64, error) {
+		c, _, err := config.Load(config.Source{Env: []string{
+			"KAFKA_BROKERS=k:1", "SCHEMA_REGISTRY_URL=http://r", "CXONE_WEBHOOK_SECRET=x", "CXRELAY_SCHEMA_SHADOW=" + text,
+		}})
+		if err != nil {
+			return 0, err
+		}
+		return c.Schema.Shadow, nil
+	}
+	for in, want := range map[string]float64{"0": 0, "0.01": 0.01, "1": 1, "1.0": 1, ".5": 0.5, "1e-3": 0.001, "+0.25": 0.25} {
+		if got, err := load(in); err != nil || got != want {
+			t.Errorf("%q = %v, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"1.01", "-0.1", "-0", "NaN", "Inf", "1%", "1e999", "0x1p-2", "0_1", ".", "e1", "yes"} {
+		if got, err := load(in); err == nil || !strings.Contains(err.Error(), "is not a number from 0 to 1") {
+			t.Errorf("%q = %v, %v", in, got, err)
+		}
+	}
+}
+
 func TestSecretShowsNowhere(t *testing.T) {
 	const value = "hunter2"
 	c, _ := mustLoad(t, config.Source{Env: []string{"KAFKA_BROKERS=k:1", "SCHEMA_REGISTRY_URL=http://r", "CXONE_WEBHOOK_SECRET=" + value,

@@ -97,7 +97,7 @@ func (v *Verdict) attrs() []slog.Attr {
 	if len(v.Violations) > 0 {
 		first := v.Violations[0]
 		attrs = append(attrs, slog.Int("violations", len(v.Violations)), slog.String("pointer", first.Pointer),
-			slog.String("keyword", first.Keyword), slog.String("expected", first.Expected), slog.String("actual", first.Actual))
+			slog.String("keyword", first.Keyword), slog.String("violation", first.String()))
 	}
 	if v.Cause != nil {
 		attrs = append(attrs, slog.String("cause", v.Cause.Error()))

@@ -16,14 +16,6 @@ import (
 	"github.com/cxrelay/cxrelay/internal/jsontape"
 )
 
-// Violation is one way in which a payload breaks its schema.
-type Violation struct {
-	Pointer  string `json:"pointer"` // RFC 6901
-	Keyword  string `json:"keyword"`
-	Expected string `json:"expected"`
-	Actual   string `json:"actual"`
-}
-
 // Validator applies one compiled schema. Safe for concurrent use.
 type Validator interface {
 	// Check validates doc. A nil violations slice and nil error mean valid;
@@ -67,7 +59,7 @@ func (p Pin) label() string {
 // Described is what a Validator may also be: it tells operators how it works.
 type Described interface {
 	// Engine names what decides. Where an engine has a fast path and the schema
-	// does not go through it, declined is the keyword for which it does not.
+	// does not go through it, declined is the keyword for which it does not, and where it stands.
 	Engine() (name, declined string)
 	// Warnings says what an author should know of a schema that is usable all
 	// the same. The caller must not change them.

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -68,6 +69,11 @@ type Status struct {
 	FetchedAt   time.Time `json:"fetchedAt,omitzero"`   // since when this version is in use
 	LastSuccess time.Time `json:"lastSuccess,omitzero"` // when the registry last confirmed it
 	LastError   string    `json:"lastError,omitempty"`  // why the last look failed; empty when it did not
+
+	// What decides, and what its author should know: see Described.
+	Engine   string   `json:"engine,omitempty"`
+	Declined string   `json:"declined,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Problem says what an operator should know, or is empty.
@@ -94,6 +100,15 @@ func (s Status) Problem() string {
 	case Fresh, Off:
 	}
 	return ""
+}
+
+// Remarks are what an operator may want to know of a schema that works.
+func (s Status) Remarks() []string {
+	all := slices.Clone(s.Warnings)
+	if s.Declined != "" {
+		all = append(all, fmt.Sprintf("engine %s: the fast one declined %s", s.Engine, s.Declined))
+	}
+	return all
 }
 
 // Entry is a status with the schema itself.
@@ -125,6 +140,10 @@ func (e *entry) status() Status {
 	if now.schema != nil {
 		s.Usable = s.State != Expired
 		s.Version, s.ID, s.Type, s.FetchedAt = now.schema.Version, now.schema.ID, now.def.Type, now.schema.FetchedAt
+		if d, ok := now.schema.Validator.(Described); ok {
+			s.Engine, s.Declined = d.Engine()
+			s.Warnings = d.Warnings()
+		}
 	}
 	return s
 }

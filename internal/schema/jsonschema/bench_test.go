@@ -2,6 +2,7 @@ package jsonschema_test
 
 import (
 	"bytes"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cxrelay/cxrelay/internal/devkit/corpus"
@@ -14,6 +15,28 @@ import (
 func BenchmarkCheck(b *testing.B) {
 	for _, c := range corpus.Cases() {
 		v := compile(b, string(c.Draft7))
+		doc := parse(b, string(c.Body))
+		b.Run(c.Name, func(b *testing.B) {
+			b.SetBytes(int64(len(c.Body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, violations, err := v.Check(doc, nil); violations != nil || err != nil {
+					b.Fatal(violations, err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkShadowNever is BenchmarkCheck with a shadow that picks nothing.
+func BenchmarkShadowNever(b *testing.B) {
+	var rate atomic.Uint64
+	compiler := jsonschema.New(jsonschema.Options{Shadow: func() bool { return rate.Load() != 0 }})
+	for _, c := range corpus.Cases() {
+		v, err := compiler(definition(string(c.Draft7), nil))
+		if err != nil {
+			b.Fatal(err)
+		}
 		doc := parse(b, string(c.Body))
 		b.Run(c.Name, func(b *testing.B) {
 			b.SetBytes(int64(len(c.Body)))

@@ -71,7 +71,19 @@ func compile(def schema.Definition, opts Options) (_ schema.Validator, err error
 		return nil, fmt.Errorf("json schema: %w", err)
 	}
 	e.shadow = newShadow(opts, def)
+	if opts.Mutate != nil {
+		return e, e.mutate(opts.Mutate(def))
+	}
 	return e, nil
+}
+
+// mutate puts another schema's program into e.
+func (e *engine) mutate(def schema.Definition) error {
+	other, err := compile(def, Options{})
+	if mutant, ok := other.(*engine); ok {
+		e.program = mutant.program
+	}
+	return err
 }
 
 // assemble decides which engines a compiled schema may have.
@@ -90,13 +102,12 @@ func assemble(c *santhosh.Compiler, root *santhosh.Schema, docs *documents) (*en
 		return nil, err
 	}
 	e := &engine{program: prog, builders: newBuilders()}
-	switch {
-	case declined == nil:
-	case cost.unbounded != nil:
-		cost.unbounded.Declined = fmt.Sprintf("%v at %s", declined, localNames(declined.Location))
-		return nil, cost.unbounded
-	default:
-		e.declined = declined.Error()
+	if declined != nil {
+		e.declined = fmt.Sprintf("%v at %s", declined, localNames(declined.Location))
+		if cost.unbounded != nil {
+			cost.unbounded.Declined = e.declined
+			return nil, cost.unbounded
+		}
 	}
 	if e.warnings = cost.warnings(); len(e.warnings) > 0 {
 		return e, nil

@@ -3,7 +3,6 @@ package jsonschema
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 
 	"github.com/cxrelay/cxrelay/internal/jsontape"
@@ -35,7 +34,9 @@ type engine struct {
 // spent, and else a fault of this package or of the schema.
 func (e *engine) Check(doc *jsontape.Doc, _ []byte) (value []byte, violations []schema.Violation, err error) {
 	if e.program == nil {
-		violations, err = e.judge.check(doc)
+		if violations, err = e.judge.check(doc); e.shadow.drawn() {
+			e.shadow.compare(doc, false, false, ErrOneEngine)
+		}
 	} else {
 		violations, err = e.fast(doc)
 	}
@@ -64,21 +65,33 @@ func (e *engine) fast(doc *jsontape.Doc) (_ []schema.Violation, err error) {
 		}
 	}()
 	valid, _, err := e.program.Check(doc)
+	if e.shadow.drawn() {
+		if violations, overruled := e.repeat(doc, valid, err); overruled {
+			return violations, nil
+		}
+	}
 	switch {
 	case errors.Is(err, program.ErrBudget):
 		return nil, fmt.Errorf("json schema: %w", schema.ErrTooComplex)
 	case err != nil:
 		return nil, fmt.Errorf("json schema: %w", err)
-	}
-	if e.shadow.rate > 0 && e.judge != nil && rand.Float64() < e.shadow.rate {
-		if violations, err := e.judge.check(doc); e.shadow.compare(valid, violations, err) {
-			return violations, nil
-		}
-	}
-	if valid {
+	case valid:
 		return nil, nil
 	}
 	return e.explain(doc)
+}
+
+// repeat has the judge make a check of the program's again. A verdict that the
+// program could not reach is no disagreement.
+func (e *engine) repeat(doc *jsontape.Doc, valid bool, err error) (_ []schema.Violation, overruled bool) {
+	if e.judge == nil {
+		err = ErrOneEngine
+	}
+	var violations []schema.Violation
+	if err == nil {
+		violations, err = e.judge.check(doc)
+	}
+	return violations, e.shadow.compare(doc, valid, violations == nil, err)
 }
 
 // explain says why a payload is not valid.

@@ -58,12 +58,3 @@ func DateTime(s string) bool { return isDateTime(s) }
 func DateTimeInSteps(s string) bool {
 	return len(s) > 11 && s[10]|0x20 == 't' && isDate(s[:10]) && isTime(s[11:])
 }
-
-// Disagreeing is an engine with the program of one validator and the judge of
-// another, which repeats every check.
-func Disagreeing(fast, slow schema.Validator, compared func(Comparison)) schema.Validator {
-	return &engine{
-		program: fast.(*engine).program, judge: slow.(*engine).judge, builders: newBuilders(),
-		shadow: shadow{rate: 1, compared: compared},
-	}
-}

@@ -1,46 +1,61 @@
 package jsonschema
 
-import "github.com/cxrelay/cxrelay/internal/schema"
+import (
+	"errors"
+
+	"github.com/cxrelay/cxrelay/internal/jsontape"
+	"github.com/cxrelay/cxrelay/internal/schema"
+)
 
 // Options are choices about all schemas of a compiler. The zero value is
 // what Compile uses.
 type Options struct {
-	// Shadow is the share of checks, from 0 to 1, that the judge repeats after
-	// the fast path. Where the two disagree the judge's verdict counts. A
-	// schema that only one of them takes is not repeated.
-	Shadow float64
-	// Compared is told the outcome of every repeated check. It is called on
-	// the path of an event, from any number of goroutines.
+	// Shadow is asked at every check whether the judge repeats it after the
+	// fast path; nil: never. Where the two disagree the judge's verdict counts.
+	// It is called on the path of an event, from any number of goroutines.
+	Shadow func() bool
+	// Compared is told the outcome of every check that Shadow picked, as
+	// Shadow is called; may be nil.
 	Compared func(Comparison)
+	// Mutate is for tests of who watches: the fast path is made of what it
+	// returns, and so is wrong where that is another schema. Nil: of the same.
+	Mutate func(schema.Definition) schema.Definition
 }
 
-// Comparison is one check that both engines made.
+// ErrOneEngine says that only one of the engines takes the schema, so that
+// there is nothing to compare (see schema.Described).
+var ErrOneEngine = errors.New("json schema: only one engine takes this schema")
+
+// Comparison is one check that both engines were to make.
 type Comparison struct {
 	Subject     string
-	Version     int
-	Fast, Judge bool  // valid
-	Err         error // the judge gave no verdict; Judge means nothing
+	Version, ID int
+	Body        []byte // what was checked: not to be changed, nor kept after the call
+	Fast, Judge bool   // valid
+	Err         error  // one gave no verdict, and Fast and Judge mean nothing: ErrOneEngine, or why
 }
 
 // Agreed reports whether both gave the same verdict.
 func (c Comparison) Agreed() bool { return c.Err == nil && c.Fast == c.Judge }
 
 type shadow struct {
-	rate     float64
+	draw     func() bool
 	compared func(Comparison)
-	subject  string
-	version  int
+	def      Comparison // what all comparisons have in common
 }
 
 func newShadow(opts Options, def schema.Definition) shadow {
-	return shadow{rate: opts.Shadow, compared: opts.Compared, subject: def.Subject, version: def.Version}
+	return shadow{draw: opts.Shadow, compared: opts.Compared, def: Comparison{Subject: def.Subject, Version: def.Version, ID: def.ID}}
 }
 
+func (s *shadow) drawn() bool { return s.draw != nil && s.draw() }
+
 // compare tells the outcome, and reports whether the judge overrules.
-func (s *shadow) compare(fast bool, violations []schema.Violation, err error) (overruled bool) {
-	c := Comparison{Subject: s.subject, Version: s.version, Fast: fast, Judge: violations == nil, Err: err}
+func (s *shadow) compare(doc *jsontape.Doc, fast, judge bool, err error) (overruled bool) {
+	c := s.def
+	c.Body, c.Fast, c.Judge, c.Err = doc.Raw(), fast, judge, err
 	if s.compared != nil {
 		s.compared(c)
 	}
-	return err == nil && !c.Agreed()
+	return err == nil && fast != judge
 }
