@@ -50,8 +50,11 @@ func (r *run) evalSlow(n *node, v *jsontape.Node, id ref, at uint32, m marks) bo
 func (r *run) keywords(n *node, v *jsontape.Node, at uint32, m marks) bool {
 	switch v.Kind {
 	case jsontape.Number:
-		if (n.number != nil || n.integerOnly) && !n.allows(r.raw[v.Off:v.End], v.Flags) {
-			return false
+		if n.number != nil || n.integerOnly {
+			r.steps -= textSteps(v) // a literal may have 1000 digits
+			if !n.allows(r.raw[v.Off:v.End], v.Flags) {
+				return false
+			}
 		}
 	case jsontape.String:
 		if n.text != nil && !r.textAllows(n.text, v, at) {
@@ -131,7 +134,7 @@ func (r *run) members(o *objectRules, v *jsontape.Node, at uint32, m marks, seen
 			}
 		}
 		for p := range o.patterns {
-			if r.steps -= 1 + len(key)>>5; o.patterns[p].pattern.match(r.text(name, i)) {
+			if r.steps -= 1 + len(key)/textPerStep; o.patterns[p].pattern.match(r.text(name, i)) {
 				taken = true
 				if !r.eval(o.patterns[p].sub, i+1, noMarks) {
 					return false

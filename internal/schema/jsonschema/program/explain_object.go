@@ -62,6 +62,7 @@ func (x *explainer) members(o *objectRules, v *jsontape.Node, id ref, at uint32,
 	x.steps -= int(v.Count)
 	for k := range int(v.Count) {
 		name := string(x.text(&x.nodes[i], i))
+		x.steps -= len(name) / textPerStep
 		taken := false
 		try := func(sub ref) {
 			taken = true
@@ -79,7 +80,7 @@ func (x *explainer) members(o *objectRules, v *jsontape.Node, id ref, at uint32,
 			}
 		}
 		for p := range o.patterns {
-			if x.steps--; o.patterns[p].pattern.match([]byte(name)) {
+			if x.steps -= 1 + len(name)/textPerStep; o.patterns[p].pattern.match([]byte(name)) {
 				try(o.patterns[p].sub)
 			}
 		}
