@@ -93,7 +93,7 @@ func (x *explainer) node(id ref, at uint32, m marks) *santhosh.ValidationError {
 			return e
 		}
 	}
-	entered := x.enter(n, id)
+	entered := x.enter(n)
 	e := x.nodeHere(n, v, id, at, m)
 	if entered {
 		x.scope = x.scope[:len(x.scope)-1]

@@ -110,10 +110,10 @@ func (x *explainer) members(o *objectRules, v *jsontape.Node, id ref, at uint32,
 
 // name explains propertyNames for one name, which is a value of its own.
 func (x *explainer) name(sub, id ref, at uint32, name string) *santhosh.ValidationError {
-	outer, scope := x.path, x.scope
-	x.path, x.scope = nil, x.scope[len(x.scope):]
+	outer := x.path
+	x.path = nil
 	cause := x.node(sub, at, noMarks)
-	x.path, x.scope = outer, scope
+	x.path = outer
 	if cause == nil {
 		return nil
 	}

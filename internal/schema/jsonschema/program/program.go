@@ -143,10 +143,10 @@ type leftoverRules struct {
 type dynamicRef struct {
 	keyword  string
 	fallback ref
-	// targets of $dynamicRef by resource; none where the resource has no such anchor.
+	// targets by resource: of $dynamicRef the schema with that anchor, of
+	// $recursiveRef a root with $recursiveAnchor; none where there is neither.
+	// nil: it is static after all.
 	targets []ref
-	// anchored resources of $recursiveRef: the target is the schema by which the outermost one was entered.
-	anchored []bool
 }
 
 // Program is a compiled schema. It is never written after Compile and safe

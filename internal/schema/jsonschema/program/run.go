@@ -19,7 +19,7 @@ type run struct {
 	depth   int // of schemas applied in place
 
 	words   []uint64 // sets of members and items, a stack
-	scope   []scope  // schema resources entered, outermost first
+	scope   []int32  // schema resources entered, outermost first
 	decoded []byte   // the last string with escapes
 	keys    []byte   // canonical forms
 	order   []uint32 // members being sorted, a stack
