@@ -3,6 +3,8 @@ package program
 import (
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
+	"math"
 	"strings"
 	"testing"
 
@@ -122,5 +124,24 @@ func TestNameTable(t *testing.T) {
 	}
 	if (&nameTable{}).find(nil, 0) != -1 {
 		t.Error("the empty table has something")
+	}
+}
+
+// When the round counter of the table wraps, slots that were never used do not
+// count as used.
+func TestUniqueRoundsWrap(t *testing.T) {
+	r := runOn(t, `[1,2,3,4,5,6,7,2]`)
+	r.program.seed = maphash.MakeSeed()
+	for range 2 {
+		if first, second, ok := r.unique(0); ok || first != 1 || second != 7 {
+			t.Fatalf("items %d and %d, unique: %v; want 1 and 7", first, second, ok)
+		}
+		for i := range r.slots {
+			r.slots[i].round = 0
+		}
+		r.round = math.MaxUint32
+	}
+	if r.round == 0 || r.slots == nil {
+		t.Error("no table")
 	}
 }
