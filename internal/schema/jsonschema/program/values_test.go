@@ -145,3 +145,19 @@ func TestUniqueRoundsWrap(t *testing.T) {
 		t.Error("no table")
 	}
 }
+
+// A run that waits in the pool keeps no large scratch memory, and nothing of
+// the payload.
+func TestReleaseKeepsLittle(t *testing.T) {
+	r := runOn(t, `[1,2]`)
+	const large = 1 << 16
+	r.decoded, r.keys = make([]byte, large), make([]byte, large)
+	r.words, r.order, r.slots = make([]uint64, large), make([]uint32, large), make([]uniqueSlot, large)
+	r.release()
+	if r.decoded != nil || r.keys != nil || r.words != nil || r.order != nil || r.slots != nil {
+		t.Error("large scratch memory is kept")
+	}
+	if r.doc != nil || r.nodes != nil || r.raw != nil {
+		t.Error("the payload is kept")
+	}
+}
