@@ -41,13 +41,14 @@ func (s *nameSet) size() int {
 }
 
 // fewNames is up to how many names an object is checked with the names' own
-// hashes, which a sender can make equal: then each name is compared with all
-// others. A larger object is checked with a seeded hash.
+// hashes, which a sender can make equal. A larger object, and one where two
+// hashes are equal, is checked with a seeded hash.
 const fewNames = 64
 
 // checkNames refuses the object at node index obj when two of its names are
 // equal once decoded. Most often no two hashes share one of 1024 bits, and
-// then no two names are equal.
+// then no two names are equal; if they share one, the whole hashes are compared
+// with each other, never the names, which may be long.
 func (d *Doc) checkNames(obj int) *SyntaxError {
 	nodes := d.nodes
 	o := &nodes[obj]
@@ -58,19 +59,19 @@ func (d *Doc) checkNames(obj int) *SyntaxError {
 	for i := obj + 1; i < int(o.Next); i = int(nodes[i+1].Next) {
 		hash := nodes[i].Count
 		word, bit := &seen[hash>>6&15], uint64(1)<<(hash&63)
-		if *word&bit != 0 && d.seenBefore(obj, i) {
-			return fault(int(nodes[i].Off)-1, "duplicate member name")
+		if *word&bit != 0 && d.hashSeenBefore(obj, i) {
+			return d.checkManyNames(obj)
 		}
 		*word |= bit
 	}
 	return nil
 }
 
-// seenBefore reports whether a member before the one at node index i has its
-// name.
-func (d *Doc) seenBefore(obj, i int) bool {
+// hashSeenBefore reports whether the name of a member before the one at node
+// index i has its hash.
+func (d *Doc) hashSeenBefore(obj, i int) bool {
 	for other := obj + 1; other < i; other = int(d.nodes[other+1].Next) {
-		if d.nodes[other].Count == d.nodes[i].Count && d.sameName(other, i) {
+		if d.nodes[other].Count == d.nodes[i].Count {
 			return true
 		}
 	}
@@ -85,15 +86,7 @@ func (d *Doc) hashEscaped(i int) uint32 {
 	return hashName(d.names.decoded, 0, n)
 }
 
-// sameName compares two names once decoded.
-func (d *Doc) sameName(a, b int) bool {
-	if d.nodes[b].Flags&Escaped == 0 {
-		return d.equalBytes(a, d.Bytes(b))
-	}
-	d.names.decoded = d.AppendString(d.names.decoded[:0], b)
-	return d.equalBytes(a, d.names.decoded)
-}
-
+// checkManyNames is checkNames with a seeded hash.
 func (d *Doc) checkManyNames(obj int) *SyntaxError {
 	s, o, nodes := &d.names, d.nodes[obj], d.nodes
 	mask := s.begin(int(o.Count))

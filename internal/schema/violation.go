@@ -4,7 +4,7 @@ import "strings"
 
 // Violation is one way in which a payload breaks its schema.
 type Violation struct {
-	Pointer  string `json:"pointer"` // RFC 6901
+	Pointer  string `json:"pointer"` // RFC 6901; cut at 1024 bytes, and then ends with "…"
 	Keyword  string `json:"keyword"`
 	Expected string `json:"expected"`
 	Actual   string `json:"actual"`

@@ -115,6 +115,36 @@ func TestDrafts(t *testing.T) {
 	}
 }
 
+// The dynamic scope is made of schema resources, and a dynamic reference
+// leads to the root of one (2019-09, section 8.2.4.2.2), whatever part of it
+// was entered. It also reaches the names of members. The library differs in
+// both, so that the judge is not asked.
+func TestDynamicScope(t *testing.T) {
+	entered := `{` + draft2019 + `"$id":"http://example.com/a","$ref":"b#/$defs/part","$defs":{
+		"b":{"$id":"b","$recursiveAnchor":true,"type":"array","$defs":{"part":{"properties":{"c":{"$recursiveRef":"#"}}}}}}}`
+	outermost := `{` + draft2019 + `"$id":"http://example.com/a","$ref":"b#/$defs/part","$defs":{
+		"b":{"$id":"b","$recursiveAnchor":true,"type":"array","$defs":{"part":{"$ref":"c#/$defs/part"}}},
+		"c":{"$id":"c","$recursiveAnchor":true,"type":"string","$defs":{"part":{"properties":{"c":{"$recursiveRef":"#"}}}}}}}`
+	names := `{` + draft2020 + `"$id":"http://example.com/a","$ref":"b","$defs":{"short":{"$dynamicAnchor":"name","maxLength":3},
+		"b":{"$id":"b","propertyNames":{"$dynamicRef":"#name"},"$defs":{"any":{"$dynamicAnchor":"name"}}}}}`
+	tests := map[string]struct {
+		schema, body string
+		want         bool
+	}{
+		"the root of the part":              {entered, `{"c":[]}`, true},
+		"the root of the part, refused":     {entered, `{"c":{}}`, false},
+		"of two roots the outer one":        {outermost, `{"c":[]}`, true},
+		"not the inner one":                 {outermost, `{"c":"x"}`, false},
+		"of two anchors the outer, by name": {names, `{"abc":1}`, true},
+		"by name, refused":                  {names, `{"abcd":1}`, false},
+	}
+	for name, tt := range tests {
+		if got := accepts(t, compile(t, tt.schema), tt.body); got != tt.want {
+			t.Errorf("%s: %s accepts %s: %v, want %v", name, tt.schema, tt.body, got, tt.want)
+		}
+	}
+}
+
 // A vocabulary in the meta-schema, itself a reference, switches formats on.
 func TestFormatVocabulary(t *testing.T) {
 	meta := `{` + draft2020 + `"$id":"http://example.com/meta","$vocabulary":{

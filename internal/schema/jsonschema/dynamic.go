@@ -63,7 +63,8 @@ func (g *graph) followDynamic(r *resources, docs *documents) {
 			})
 		}
 	}
-	for _, n := range g.nodes[:len(g.nodes):len(g.nodes)] {
+	for i := 0; i < len(g.nodes); i++ { // it may grow
+		n := g.nodes[i]
 		if n.schema == nil {
 			continue
 		}
@@ -73,9 +74,10 @@ func (g *graph) followDynamic(r *resources, docs *documents) {
 		if g.recursive == nil {
 			continue
 		}
-		// The library takes the outermost schema on the way that stands in a
-		// resource with $recursiveAnchor, not only the resource's root.
+		// The target is the root of a resource with $recursiveAnchor. The
+		// library takes the schema by which the resource was entered.
 		if root := r.schema(r.of(n.schema)); root != nil && root.RecursiveAnchor {
+			g.grow(root)
 			g.recursive.edges = append(g.recursive.edges, edge{to: n, keyword: "$recursiveRef", step: toSelfByRef})
 		}
 	}

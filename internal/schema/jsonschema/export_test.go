@@ -23,7 +23,7 @@ func JudgeOnly(v schema.Validator) schema.Validator {
 func Steps(v schema.Validator, doc *jsontape.Doc) (steps, budget int, err error) {
 	p := v.(*engine).program
 	_, steps, err = p.Check(doc)
-	return steps, p.Budget(len(doc.Nodes())), err
+	return steps, p.Budget(len(doc.Nodes()), len(doc.Raw())), err
 }
 
 // CheckBySecondParse is Check without the tape: the library parses raw again.

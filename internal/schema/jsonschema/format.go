@@ -10,8 +10,8 @@ import (
 
 // The library's own date-time, date, time, uuid, ipv4, email, hostname and
 // uri take what their RFCs do not (a sign before an hour, blanks in a uri), so
-// these are ours, and ipv6, to check it without allocating. Its json-pointer,
-// duration, regex and the rest stay.
+// these are ours, and ipv6, to check it without allocating, and regex, which
+// the library compiles. Its json-pointer, duration and the rest stay.
 
 var errFormat = errors.New("not of that format")
 
@@ -21,6 +21,7 @@ func ownFormats() map[string]func(string) bool {
 	return map[string]func(string) bool{
 		"date-time": isDateTime, "date": isDate, "time": isTime, "uuid": isUUID,
 		"ipv4": isIPv4, "ipv6": isIPv6, "email": isEmail, "hostname": isHostname, "uri": isURI,
+		"regex": isRegex,
 	}
 }
 
@@ -29,14 +30,18 @@ func formats() []*santhosh.Format {
 	own := ownFormats()
 	list := make([]*santhosh.Format, 0, len(own))
 	for name, ok := range own {
-		list = append(list, &santhosh.Format{Name: name, Validate: func(v any) error {
-			if s, isString := v.(string); isString && !ok(s) {
-				return errFormat
-			}
-			return nil
-		}})
+		list = append(list, formatOf(name, ok))
 	}
 	return list
+}
+
+func formatOf(name string, ok func(string) bool) *santhosh.Format {
+	return &santhosh.Format{Name: name, Validate: func(v any) error {
+		if s, isString := v.(string); isString && !ok(s) {
+			return errFormat
+		}
+		return nil
+	}}
 }
 
 // isDateTime: date-time of RFC 3339 section 5.6; "T" and "Z" in either case,

@@ -84,6 +84,9 @@ func lawful(t *testing.T, violations []schema.Violation) {
 		if v.Pointer != "" && v.Pointer[0] != '/' || v.Keyword == "" || v.Expected == "" || v.Actual == "" {
 			t.Errorf("incomplete: %q", v)
 		}
+		if len(v.Pointer) > 1024 || !utf8.ValidString(v.Pointer) {
+			t.Errorf("pointer of %d bytes", len(v.Pointer))
+		}
 		for _, text := range []string{v.Expected, v.Actual} {
 			if !utf8.ValidString(text) || utf8.RuneCountInString(text) > 128 {
 				t.Errorf("text: %q", text)

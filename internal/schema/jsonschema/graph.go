@@ -83,6 +83,7 @@ func (g *graph) hub() *node {
 func (g *graph) expand(n *node) {
 	n.edges = []edge{} // expanded, even if it stays empty
 	ignoreSiblings(n.schema)
+	replaceRegex(n.schema)
 	g.expandReferences(n)
 	g.expandInPlace(n)
 	g.expandObject(n)

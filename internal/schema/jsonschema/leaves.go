@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -97,7 +98,7 @@ func (c *collector) leavesOf(e *santhosh.ValidationError, above []string) []leaf
 	case *kind.AdditionalProperties:
 		leaves := perName(e, "additionalProperties", k.Properties)
 		for i := range leaves {
-			leaves[i].pointer += "/" + escapePointer(leaves[i].name)
+			leaves[i].pointer = appendToken(leaves[i].pointer, leaves[i].name)
 			leaves[i].depth++
 		}
 		return leaves
@@ -161,17 +162,48 @@ func (c *collector) propertyName(e *santhosh.ValidationError, name string, above
 	return leaf{err: e, keyword: "propertyNames", name: name, pointer: pointerOf(at), depth: len(at)}
 }
 
-// pointerOf is the string form of RFC 6901 section 3.
+// maxPointer bounds a pointer, in bytes. A sender may choose names as long as
+// a payload, and a thousand faults below one of them.
+const maxPointer = 1024
+
+// pointerOf is the string form of RFC 6901 section 3. One longer than
+// maxPointer is cut and ends with an ellipsis.
 func pointerOf(tokens []string) string {
 	if len(tokens) == 0 {
 		return ""
 	}
-	var b strings.Builder
+	b := make([]byte, 0, 64)
 	for _, t := range tokens {
-		b.WriteByte('/')
-		b.WriteString(escapePointer(t))
+		if len(b) > maxPointer {
+			break
+		}
+		b = append(append(b, '/'), escapePointer(start(t, 2*maxPointer))...)
 	}
-	return b.String()
+	return cutPointer(string(b))
+}
+
+// appendToken is pointerOf for one token more.
+func appendToken(pointer, token string) string {
+	return cutPointer(pointer + "/" + escapePointer(start(token, 2*maxPointer)))
+}
+
+func cutPointer(p string) string {
+	const ellipsis = "…"
+	if len(p) <= maxPointer {
+		return p
+	}
+	return start(p, maxPointer-len(ellipsis)) + ellipsis
+}
+
+// start returns the first characters of s that take at most n bytes.
+func start(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 func escapePointer(token string) string {

@@ -143,9 +143,16 @@ func (c *compiler) bindDynamic() {
 	for _, s := range c.opts.Schemas {
 		c.ref(s)
 	}
-	c.fillAll()
-	for i, s := range p.sources {
-		p.nodes[i].resource = c.resource(s)
+	for done := 0; done < len(p.sources); {
+		c.fillAll()
+		for ; done < len(p.nodes); done++ {
+			s := p.sources[done]
+			p.nodes[done].resource = c.resource(s)
+			c.ref(c.recursiveRoot(c.opts.Resource(s)))
+		}
+		if c.declined != nil {
+			return
+		}
 	}
 	for _, d := range c.pending {
 		if d.anchor == "" {
@@ -179,9 +186,17 @@ func (c *compiler) bindAnchor(d *dynamicRef, anchor string) {
 }
 
 func (c *compiler) bindRecursive(d *dynamicRef) {
-	d.anchored = make([]bool, len(c.resources))
+	d.targets = make([]ref, len(c.resources))
 	for name, id := range c.resources {
-		root := c.opts.Root(name)
-		d.anchored[id] = root != nil && root.RecursiveAnchor
+		d.targets[id] = c.ref(c.recursiveRoot(name))
 	}
+}
+
+// recursiveRoot returns the root of a resource if it has $recursiveAnchor,
+// else nil.
+func (c *compiler) recursiveRoot(resource string) *santhosh.Schema {
+	if root := c.opts.Root(resource); root != nil && root.RecursiveAnchor {
+		return root
+	}
+	return nil
 }

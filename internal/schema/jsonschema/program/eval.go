@@ -20,15 +20,15 @@ func (r *run) eval(id ref, at uint32, m marks) bool {
 		return true
 	}
 	if n.slow {
-		return r.evalSlow(n, v, id, at, m)
+		return r.evalSlow(n, v, at, m)
 	}
 	return r.keywords(n, v, at, m)
 }
 
 // evalSlow is eval for nodes that need more than their keywords: those that
 // ask what was evaluated, and all nodes where the way matters.
-func (r *run) evalSlow(n *node, v *jsontape.Node, id ref, at uint32, m marks) bool {
-	entered := r.enter(n, id)
+func (r *run) evalSlow(n *node, v *jsontape.Node, at uint32, m marks) bool {
+	entered := r.enter(n)
 	var ok bool
 	if n.asks(v) {
 		own := r.borrow(v)
@@ -50,8 +50,11 @@ func (r *run) evalSlow(n *node, v *jsontape.Node, id ref, at uint32, m marks) bo
 func (r *run) keywords(n *node, v *jsontape.Node, at uint32, m marks) bool {
 	switch v.Kind {
 	case jsontape.Number:
-		if (n.number != nil || n.integerOnly) && !n.allows(r.raw[v.Off:v.End], v.Flags) {
-			return false
+		if n.number != nil || n.integerOnly {
+			r.steps -= textSteps(v) // a literal may have 1000 digits
+			if !n.allows(r.raw[v.Off:v.End], v.Flags) {
+				return false
+			}
 		}
 	case jsontape.String:
 		if n.text != nil && !r.textAllows(n.text, v, at) {
@@ -131,7 +134,7 @@ func (r *run) members(o *objectRules, v *jsontape.Node, at uint32, m marks, seen
 			}
 		}
 		for p := range o.patterns {
-			if r.steps -= 1 + len(key)>>5; o.patterns[p].pattern.match(r.text(name, i)) {
+			if r.steps -= 1 + len(key)/textPerStep; o.patterns[p].pattern.match(r.text(name, i)) {
 				taken = true
 				if !r.eval(o.patterns[p].sub, i+1, noMarks) {
 					return false
@@ -144,7 +147,7 @@ func (r *run) members(o *objectRules, v *jsontape.Node, at uint32, m marks, seen
 				return false
 			}
 		}
-		if o.nameRule != none && !r.evalName(o.nameRule, i) {
+		if o.nameRule != none && !r.eval(o.nameRule, i, noMarks) {
 			return false
 		}
 		if taken {
@@ -185,7 +188,7 @@ func (r *run) plainMembers(o *objectRules, count int, at uint32, seen []uint64) 
 			case n.kinds>>kind&1 == 0:
 				return false
 			case n.slow:
-				if !r.evalSlow(n, value, sub, i+1, noMarks) {
+				if !r.evalSlow(n, value, i+1, noMarks) {
 					return false
 				}
 			case !r.keywords(n, value, i+1, noMarks):
@@ -250,7 +253,7 @@ func (r *run) plainItems(id ref, count int, at uint32) bool {
 		case n.kinds>>kind&1 == 0:
 			return false
 		case n.slow:
-			if !r.evalSlow(n, v, id, i, noMarks) {
+			if !r.evalSlow(n, v, i, noMarks) {
 				return false
 			}
 		case !r.keywords(n, v, i, noMarks):

@@ -15,6 +15,11 @@ import (
 // many as it has bytes.
 const maxFaults = 1000
 
+// maxKnown is of how many places an explanation remembers what it found, so
+// that its memory stays within a few megabytes. Without it the budget still
+// holds.
+const maxKnown = 1 << 16
+
 // Explain says what is wrong with a payload that Check refused, as the tree
 // of errors that the library would have made: the same kinds, the same
 // places, in the order of the payload. A subtree may stand in the tree more
@@ -88,12 +93,12 @@ func (x *explainer) node(id ref, at uint32, m marks) *santhosh.ValidationError {
 			return e
 		}
 	}
-	entered := x.enter(n, id)
+	entered := x.enter(n)
 	e := x.nodeHere(n, v, id, at, m)
 	if entered {
 		x.scope = x.scope[:len(x.scope)-1]
 	}
-	if remember {
+	if remember && len(x.known) < maxKnown {
 		x.known[here] = e
 	}
 	return e
@@ -175,6 +180,7 @@ func (x *explainer) leftover(n *node, v *jsontape.Node, at uint32, m marks) []*s
 		value, sub, token := i, n.leftover.items, strconv.Itoa(k)
 		if v.Kind == jsontape.Object {
 			value, sub, token = i+1, n.leftover.members, string(x.text(&x.nodes[i], i))
+			x.steps -= len(token) / textPerStep
 		}
 		if !x.marked(m, k) {
 			if e := x.child(sub, value, token); e != nil {

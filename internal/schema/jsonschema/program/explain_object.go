@@ -62,6 +62,7 @@ func (x *explainer) members(o *objectRules, v *jsontape.Node, id ref, at uint32,
 	x.steps -= int(v.Count)
 	for k := range int(v.Count) {
 		name := string(x.text(&x.nodes[i], i))
+		x.steps -= len(name) / textPerStep
 		taken := false
 		try := func(sub ref) {
 			taken = true
@@ -79,7 +80,7 @@ func (x *explainer) members(o *objectRules, v *jsontape.Node, id ref, at uint32,
 			}
 		}
 		for p := range o.patterns {
-			if x.steps--; o.patterns[p].pattern.match([]byte(name)) {
+			if x.steps -= 1 + len(name)/textPerStep; o.patterns[p].pattern.match([]byte(name)) {
 				try(o.patterns[p].sub)
 			}
 		}
@@ -109,10 +110,10 @@ func (x *explainer) members(o *objectRules, v *jsontape.Node, id ref, at uint32,
 
 // name explains propertyNames for one name, which is a value of its own.
 func (x *explainer) name(sub, id ref, at uint32, name string) *santhosh.ValidationError {
-	outer, scope := x.path, x.scope
-	x.path, x.scope = nil, x.scope[len(x.scope):]
+	outer := x.path
+	x.path = nil
 	cause := x.node(sub, at, noMarks)
-	x.path, x.scope = outer, scope
+	x.path = outer
 	if cause == nil {
 		return nil
 	}

@@ -16,6 +16,7 @@ var errFormat = errors.New("not of that format")
 
 func (x *explainer) number(rules *numberRules, v *jsontape.Node, id ref) []*santhosh.ValidationError {
 	var found []*santhosh.ValidationError
+	x.steps -= textSteps(v)
 	d := ParseDecimal(x.raw[v.Off:v.End])
 	var got *big.Rat // what was sent is told from the payload
 	for i := range rules.bounds {
@@ -48,7 +49,7 @@ func (k boundKind) fault(got, want *big.Rat) santhosh.ErrorKind {
 func (x *explainer) string(t *textRules, v *jsontape.Node, id ref, at uint32) []*santhosh.ValidationError {
 	var found []*santhosh.ValidationError
 	b := x.text(v, at)
-	x.steps -= len(b) >> 5
+	x.steps -= len(b) / textPerStep
 	length := utf8.RuneCountInString(view(b))
 	if length < t.shortest {
 		found = append(found, x.fault(id, &kind.MinLength{Got: length, Want: t.shortest}))

@@ -75,49 +75,29 @@ func (r *run) leftover(n *node, v *jsontape.Node, at uint32, m marks) bool {
 	return true
 }
 
-// scope is one schema resource on the way to the node at work, and the node
-// by which it was entered.
-type scope struct {
-	resource int32
-	by       ref
-}
-
 // enter notes that the way leads into the resource of n, if it is another
 // one. The caller takes it off the scope again.
-func (r *run) enter(n *node, id ref) bool {
+func (r *run) enter(n *node) bool {
 	if !r.program.dynamic {
 		return false
 	}
-	if top := len(r.scope) - 1; top >= 0 && r.scope[top].resource == n.resource {
+	if top := len(r.scope) - 1; top >= 0 && r.scope[top] == n.resource {
 		return false
 	}
-	r.scope = append(r.scope, scope{n.resource, id})
+	r.scope = append(r.scope, n.resource)
 	return true
 }
 
 // target is where a dynamic reference leads from here: into the outermost
 // resource on the way that has what it asks for.
 func (r *run) target(d *dynamicRef) ref {
-	for _, s := range r.scope {
-		if d.targets != nil && d.targets[s.resource] != none {
-			return d.targets[s.resource]
-		}
-		if d.anchored != nil && d.anchored[s.resource] {
-			return s.by
+	if d.targets == nil {
+		return d.fallback
+	}
+	for _, resource := range r.scope {
+		if to := d.targets[resource]; to != none {
+			return to
 		}
 	}
 	return d.fallback
-}
-
-// evalName applies a schema to the name of a member. A name is a value of its
-// own, and the way begins anew with it, as the library has it.
-func (r *run) evalName(sub ref, name uint32) bool {
-	if !r.program.dynamic {
-		return r.eval(sub, name, noMarks)
-	}
-	outer := r.scope
-	r.scope = r.scope[len(r.scope):]
-	ok := r.eval(sub, name, noMarks)
-	r.scope = outer
-	return ok
 }

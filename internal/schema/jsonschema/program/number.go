@@ -110,12 +110,22 @@ func (v *divisor) divides(d *Decimal) bool {
 	if shift < 0 {
 		return false // the divisor would have to divide digits by 10, and they end in no zero
 	}
-	rest := uint64(0)
-	for i := range len(d.head) + len(d.tail) {
-		rest = mulMod(rest, 10, v.mantissa)
-		rest = addMod(rest, uint64(d.digit(i)-'0')%v.mantissa, v.mantissa)
-	}
+	rest := appendDigits(appendDigits(0, d.head, v.mantissa), d.tail, v.mantissa)
 	return mulMod(rest, powMod(10, shift, v.mantissa), v.mantissa) == 0
+}
+
+// appendDigits returns what rest, with digits written after it, leaves modulo m.
+func appendDigits(rest uint64, digits []byte, m uint64) uint64 {
+	for len(digits) > 0 {
+		part, scale := uint64(0), uint64(1)
+		n := min(len(digits), 18) // as many as are below 2^63
+		for _, c := range digits[:n] {
+			part, scale = part*10+uint64(c-'0'), scale*10
+		}
+		rest = addMod(mulMod(rest, scale, m), part%m, m)
+		digits = digits[n:]
+	}
+	return rest
 }
 
 func mulMod(a, b, m uint64) uint64 {

@@ -143,10 +143,10 @@ type leftoverRules struct {
 type dynamicRef struct {
 	keyword  string
 	fallback ref
-	// targets of $dynamicRef by resource; none where the resource has no such anchor.
+	// targets by resource: of $dynamicRef the schema with that anchor, of
+	// $recursiveRef a root with $recursiveAnchor; none where there is neither.
+	// nil: it is static after all.
 	targets []ref
-	// anchored resources of $recursiveRef: the target is the schema by which the outermost one was entered.
-	anchored []bool
 }
 
 // Program is a compiled schema. It is never written after Compile and safe
@@ -171,12 +171,15 @@ const (
 	leastSteps   = 250_000
 	mostSteps    = 20_000_000
 	stepsPerNode = 16
-	stepsPerView = 4 // of one schema on one value
+	stepsPerView = 4  // of one schema on one value
+	textPerStep  = 32 // bytes
 )
 
-// Budget returns the steps that a check of a payload with that many values
-// may take.
-func (p *Program) Budget(values int) int {
+// Budget returns the steps that a check of a payload with that many values,
+// in a text of that many bytes, may take. Text counts as one more value for
+// each 32 bytes, since looking at so many is a step.
+func (p *Program) Budget(values, bytes int) int {
+	values += bytes / textPerStep
 	perValue := max(stepsPerNode*len(p.nodes), stepsPerView*p.visits)
 	if values > mostSteps/perValue {
 		return mostSteps

@@ -19,7 +19,7 @@ type run struct {
 	depth   int // of schemas applied in place
 
 	words   []uint64 // sets of members and items, a stack
-	scope   []scope  // schema resources entered, outermost first
+	scope   []int32  // schema resources entered, outermost first
 	decoded []byte   // the last string with escapes
 	keys    []byte   // canonical forms
 	order   []uint32 // members being sorted, a stack
@@ -33,7 +33,7 @@ const maxDepth = 20_000
 
 func (r *run) begin(doc *jsontape.Doc) {
 	r.doc, r.nodes, r.raw = doc, doc.Nodes(), doc.Raw()
-	r.steps, r.depth = r.program.Budget(len(r.nodes)), 0
+	r.steps, r.depth = r.program.Budget(len(r.nodes), len(r.raw)), 0
 }
 
 func (r *run) check(doc *jsontape.Doc) (valid bool, steps int, err error) {
@@ -76,9 +76,13 @@ func (r *run) text(n *jsontape.Node, at uint32) []byte {
 	if n.Flags&jsontape.Escaped == 0 {
 		return r.raw[n.Off:n.End]
 	}
+	r.steps -= textSteps(n)
 	r.decoded = r.doc.AppendString(r.decoded[:0], int(at))
 	return r.decoded
 }
+
+// textSteps is the work of looking at every byte of a value once.
+func textSteps(n *jsontape.Node) int { return int(n.End-n.Off) / textPerStep }
 
 // compareNames orders two names by their decoded bytes, as Go sorts strings.
 func (r *run) compareNames(a, b uint32) int {
@@ -100,7 +104,7 @@ func (r *run) textAllows(t *textRules, v *jsontape.Node, at uint32) bool {
 		return true
 	}
 	b := r.text(v, at)
-	r.steps -= len(b) >> 5
+	r.steps -= len(b) / textPerStep
 	if v.Flags&jsontape.NonASCII == 0 {
 		if len(b) < t.shortest || len(b) > t.longest {
 			return false

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"hash/maphash"
 	"maps"
+	"math/bits"
 	"slices"
 	"strconv"
 
@@ -54,6 +55,7 @@ func stringKey(dst []byte, n int) []byte {
 type valueSet struct {
 	kinds   kindSet // of the values
 	strings nameTable
+	longest int       // bytes of strings
 	ints    []int64   // if every number is an integer of at most 18 digits, and they are few
 	keys    nameTable // of the numbers, arrays and objects
 	want    []any
@@ -89,6 +91,7 @@ func newValueSet(want []any, single bool) *valueSet {
 		case string:
 			set.kinds |= 1 << jsontape.String
 			texts = append(texts, v)
+			set.longest = max(set.longest, len(v))
 		case json.Number:
 			set.kinds |= 1 << jsontape.Number
 			keys = append(keys, key)
@@ -126,7 +129,13 @@ func (r *run) contains(set *valueSet, at uint32) bool {
 	}
 	switch n.Kind {
 	case jsontape.String:
+		if n.Flags&jsontape.Escaped == 0 && int(n.End-n.Off) > set.longest {
+			return false // and not worth a hash
+		}
 		b := r.text(n, at)
+		if len(b) > set.longest {
+			return false
+		}
 		if list := set.strings.names; len(list) == 1 {
 			return list[0] == string(b)
 		}
@@ -145,7 +154,8 @@ func (r *run) contains(set *valueSet, at uint32) bool {
 }
 
 func (r *run) hasKey(set *valueSet, at uint32) bool {
-	r.steps -= int(r.nodes[at].Next - at)
+	n := &r.nodes[at]
+	r.steps -= int(n.Next-at) + textSteps(n)
 	r.keys = r.appendKey(r.keys[:0], at)
 	return set.keys.find(r.keys, hash(r.keys)) >= 0
 }
@@ -184,6 +194,7 @@ func (r *run) appendObjectKey(dst []byte, at uint32) []byte {
 		r.order = append(r.order, i)
 	}
 	end := len(r.order)
+	r.steps -= bits.Len(uint(end-base)) * (end - base + textSteps(&r.nodes[at])) // of sorting
 	slices.SortFunc(r.order[base:], r.compareNames)
 	dst = append(dst, '{')
 	for k := base; k < end; k++ {
@@ -207,7 +218,7 @@ type uniqueSlot struct {
 // seeded, so that a sender cannot choose items that share a slot.
 func (r *run) unique(at uint32) (first, second int, ok bool) {
 	n := &r.nodes[at]
-	r.steps -= int(n.Next - at)
+	r.steps -= int(n.Next-at) + textSteps(n)
 	size := 8
 	for size < 2*int(n.Count) {
 		size *= 2

@@ -3,6 +3,8 @@ package program
 import (
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
+	"math"
 	"strings"
 	"testing"
 
@@ -122,5 +124,40 @@ func TestNameTable(t *testing.T) {
 	}
 	if (&nameTable{}).find(nil, 0) != -1 {
 		t.Error("the empty table has something")
+	}
+}
+
+// When the round counter of the table wraps, slots that were never used do not
+// count as used.
+func TestUniqueRoundsWrap(t *testing.T) {
+	r := runOn(t, `[1,2,3,4,5,6,7,2]`)
+	r.program.seed = maphash.MakeSeed()
+	for range 2 {
+		if first, second, ok := r.unique(0); ok || first != 1 || second != 7 {
+			t.Fatalf("items %d and %d, unique: %v; want 1 and 7", first, second, ok)
+		}
+		for i := range r.slots {
+			r.slots[i].round = 0
+		}
+		r.round = math.MaxUint32
+	}
+	if r.round == 0 || r.slots == nil {
+		t.Error("no table")
+	}
+}
+
+// A run that waits in the pool keeps no large scratch memory, and nothing of
+// the payload.
+func TestReleaseKeepsLittle(t *testing.T) {
+	r := runOn(t, `[1,2]`)
+	const large = 1 << 16
+	r.decoded, r.keys = make([]byte, large), make([]byte, large)
+	r.words, r.order, r.slots = make([]uint64, large), make([]uint32, large), make([]uniqueSlot, large)
+	r.release()
+	if r.decoded != nil || r.keys != nil || r.words != nil || r.order != nil || r.slots != nil {
+		t.Error("large scratch memory is kept")
+	}
+	if r.doc != nil || r.nodes != nil || r.raw != nil {
+		t.Error("the payload is kept")
 	}
 }
