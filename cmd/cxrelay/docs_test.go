@@ -120,7 +120,7 @@ func TestCheckCommands(t *testing.T) {
 		"`cxrelay frobnicate`":                                                         `1 [cxrelay frobnicate: unknown command "frobnicate" for "cxrelay"]`,
 		fence("A=b cxrelay send 'QUEUE_TRANSFER' \\\n  --count 3 | grep x"):            "1 []",
 		fence("$ go run ./cmd/cxrelay send --count many"):                              `1 [cxrelay send --count many: invalid argument "many" for "--count" flag: want a whole number]`,
-		fence("cxrelay version extra"):                                                 `1 [cxrelay version extra: unknown command "extra" for "cxrelay version"]`,
+		fence("cxrelay version extra"):                                                 `1 [cxrelay version extra: "extra" is an argument, and the command takes none]`,
 		fence("make && ./bin/cxrelay serve --nope & # cxrelay"):                        "1 [cxrelay serve --nope: unknown flag: --nope]",
 		fence("echo 'cxrelay serve --nope'") + "```yaml\nrun: cxrelay serve --no\n```": "0 []",
 	} {

@@ -35,7 +35,7 @@ func newKeyCommand() *cobra.Command {
 		Short: "Say under which key and in which partition a contact's events are",
 		Long: `Print for each contact and each topic of the routes the key of the records, the
 partition, and a kcat line that reads the records with this key. Nothing is
-contacted.
+contacted, and no secret of the configuration need be on this machine.
 
 A contact is taken as it is given, blanks included; "-" reads one from each line
 of standard input. The partition is known of topics that the configuration pins
@@ -54,7 +54,7 @@ Exit codes: 0 printed, 78 the configuration cannot be used.`,
 		if err != nil {
 			return err
 		}
-		cfg, err := f.config.loadOrDev()
+		cfg, err := f.config.loadOrDev("schema.registry")
 		if err != nil {
 			return err
 		}

@@ -128,13 +128,23 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usageError("%w", err)
 }
 
-// positional makes the errors of a cobra check of arguments usage errors.
+// positional has what a cobra check of arguments refuses said as a usage error
+// that shows what the command takes.
 func positional(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError("%w", err)
+		if check(cmd, args) == nil {
+			return nil
 		}
-		return nil
+		_, takes, _ := strings.Cut(cmd.Use, " ")
+		switch {
+		case takes == "":
+			return usageError("%q is an argument, and the command takes none", args[0])
+		case len(args) == 0:
+			return usageError("an argument is missing: %s", takes)
+		case len(args) == 1:
+			return usageError("%q is no argument here, want %s", args[0], takes)
+		}
+		return usageError("too many arguments, want %s", takes)
 	}
 }
 

@@ -38,7 +38,8 @@ the record with topic, key, partition and headers. Nothing is written anywhere.
 
 The file is the body alone: its signature is not looked at, "cxrelay verify"
 does that. The schema is in a file (--schema), or it is that which a running
-relay uses (--admin), else the registry of the configuration is asked.
+relay uses (--admin), else the registry of the configuration is asked. Secrets of
+the configuration that are not used here need not be on this machine.
 ` + withoutConfig + `
 Exit codes: 0 accepted or dropped, 3 refused, 1 the schema cannot be used, 69
 the registry or the relay did not answer, 78 the configuration cannot be used.`,
@@ -60,7 +61,11 @@ the registry or the relay did not answer, 78 the configuration cannot be used.`,
 		if err != nil {
 			return err
 		}
-		cfg, err := f.config.loadOrDev()
+		var unused []string
+		if cmd.Flags().Changed("schema") || cmd.Flags().Changed("admin") {
+			unused = []string{"schema.registry"} // is not asked
+		}
+		cfg, err := f.config.loadOrDev(unused...)
 		if err != nil {
 			return err
 		}
@@ -178,11 +183,13 @@ is that of "cxrelay dev".
 
 // loadOrDev is load for a command that only looks: without a file, the three
 // variables that a relay needs may be missing. Those of cxrelay dev stand in.
-func (f *configFlag) loadOrDev() (*config.Config, error) {
+// The secrets of what serves, and of the keys in unused, may be elsewhere.
+func (f *configFlag) loadOrDev(unused ...string) (*config.Config, error) {
 	src, err := f.source()
 	if err != nil {
 		return nil, err
 	}
+	src.Unused = append([]string{"listen.tls", "admin", "sources", "kafka"}, unused...)
 	return f.loadFrom(orDev(src))
 }
 

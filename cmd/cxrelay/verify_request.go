@@ -30,6 +30,10 @@ func (f *verifyFlags) request(cmd *cobra.Command, file string) (*captured, error
 	case "body":
 		c, err = bodyAlone(data, f.headers)
 	case "":
+		if traced(data) {
+			return nil, usageError("%s is what curl -v prints, which lacks the body: give the curl command itself, "+
+				"or the body's file and its headers with -H", captureName(file))
+		}
 		return nil, usageError("%s is neither a raw HTTP request (POST /path HTTP/1.1 and so on) nor a curl command; "+
 			"for a body alone, give its headers with -H", captureName(file))
 	default:
@@ -67,6 +71,17 @@ func formOf(data []byte, headers bool) string {
 		return ""
 	}
 	return ""
+}
+
+// traced reports whether data is the talk of curl -v: lines that begin with
+// "> " for what was sent, "< " and "* " for the rest.
+func traced(data []byte) bool {
+	for line := range bytes.Lines(data) {
+		if sent, ok := bytes.CutPrefix(line, []byte("> ")); ok {
+			return new(captured).requestLine(string(bytes.TrimSpace(sent))) == nil
+		}
+	}
+	return false
 }
 
 // bodyAlone is a body with the headers of -H.

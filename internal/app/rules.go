@@ -10,11 +10,17 @@ import (
 	"github.com/cxrelay/cxrelay/internal/config"
 	"github.com/cxrelay/cxrelay/internal/gateway"
 	"github.com/cxrelay/cxrelay/internal/route"
+	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
 // newRules makes what decides about events of what is configured, but for the
 // schemas.
 func newRules(cfg *config.Config) (gateway.Rules, error) {
+	return rulesWith(cfg, cfg.Verifier)
+}
+
+// rulesWith is newRules with the verifier of each source from elsewhere.
+func rulesWith(cfg *config.Config, verifierOf func(source int) (*signature.Verifier, error)) (gateway.Rules, error) {
 	routes, err := route.New(cfg.Routes)
 	if err != nil {
 		return gateway.Rules{}, fmt.Errorf("routes: %w", err)
@@ -22,7 +28,7 @@ func newRules(cfg *config.Config) (gateway.Rules, error) {
 	rules := gateway.Rules{Routes: routes}
 	for i := range cfg.Sources {
 		w := &cfg.Sources[i]
-		verifier, err := cfg.Verifier(i)
+		verifier, err := verifierOf(i)
 		if err != nil {
 			return gateway.Rules{}, fmt.Errorf("source %s: %w", w.Name, err)
 		}

@@ -275,7 +275,7 @@ func (ld *loader) loadSecretFile(path string, value *Secret, file *string) {
 		return
 	}
 	if err != nil {
-		ld.fault(path, "the file cannot be read: "+cause(err), "")
+		ld.faultUnread(path, *file, err)
 		return
 	}
 	data = trimNewline(data)

@@ -86,11 +86,18 @@ func (ld *loader) faultSyntax(err error) {
 	at := place{max(1, syntax.Token.Position.Line), max(1, syntax.Token.Position.Column)}
 	ld.hideForSyntax(at.line)
 	message, _, _ := strings.Cut(syntax.Message, ": \"")
-	hint := ""
+	var found rune
 	if at.line <= len(ld.text.lines) {
 		if line := []rune(ld.text.lines[at.line-1]); at.col <= len(line) {
-			hint = syntaxHint(line[at.col-1])
+			found = line[at.col-1]
 		}
+	}
+	hint := syntaxHint(found)
+	switch {
+	case found == '\t':
+		message = "a tab cannot stand here"
+	case hint == "" && message == "value is not allowed in this context":
+		hint = "look at the indentation: the keys of one mapping begin in one column"
 	}
 	ld.unread = true
 	ld.faultAt("", at, "no YAML: "+message, hint)

@@ -57,6 +57,8 @@ func foreignFixed(key, _ string) string {
 		return "there is nothing to set: records are always written idempotently with acks=all"
 	case "linger.ms", "queue.buffering.max.ms", "batch.size", "batch.num.messages", "compression.type", "compression.codec", "compression.level":
 		return "there is nothing to set: records leave at once, compressed with snappy"
+	case "log", "logging", "log.level", "log.format", "logging.level":
+		return "not in the file: cxrelay serve has --log-level and --log-format"
 	case "key.serializer", "value.serializer":
 		return "there is nothing to set: the value is what the sender signed; see wire and key of a route"
 	case "transactional.id", "transaction.timeout.ms":

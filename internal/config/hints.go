@@ -68,6 +68,8 @@ func keyHint(path, name string, siblings []string) (meant, hint string) {
 		switch {
 		case strings.Contains(name, ".") && (known == name || known == member(path, name)):
 			meant = known
+		case strings.Contains(name, "_") && strings.ReplaceAll(known, ".", "_") == strings.ToLower(name):
+			elsewhere = "there is " + known
 		case elsewhere == "" && strings.HasSuffix("."+known, "."+name):
 			elsewhere = "there is " + known
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -25,6 +26,11 @@ type Source struct {
 	// Stat tells whether others may read a file that holds a secret; nil:
 	// os.Stat, or no such check when ReadFile is set.
 	Stat func(string) (fs.FileInfo, error)
+
+	// Unused are keys below which the caller needs no secret and no
+	// certificate. That their files, or the variables of a secret, are not
+	// there is no fault; the values are empty then.
+	Unused []string
 
 	Trial *Trial // for a trial on another machine than it was made for; nil: none
 }
@@ -187,7 +193,7 @@ func (ld *loader) loadBuiltinSource() {
 	if value != "" {
 		return
 	}
-	if standIn, ok := ld.excused("sources[0].signature.secrets[0].value"); ok && !set {
+	if standIn, ok := ld.spared("sources[0].signature.secrets[0].value"); ok && !set {
 		w.Secrets[0].Value = NewSecret(standIn)
 		return
 	}
@@ -255,4 +261,18 @@ func (ld *loader) resolve(path string) string {
 		return path
 	}
 	return filepath.Join(filepath.Dir(ld.src.File), path)
+}
+
+// faultUnread says that the file that path names cannot be read, and where it
+// was looked for: a relative name is found from the folder of the file, not
+// from where the command runs. What a variable stood for is not shown.
+func (ld *loader) faultUnread(path, file string, err error) {
+	hint := ""
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		hint = "give the user that runs the relay the right to read it"
+	case ld.src.File != "" && !filepath.IsAbs(file) && !ld.origins[path].expanded:
+		hint = "it was looked for as " + quote(file) + ": relative names begin at the folder of the configuration file"
+	}
+	ld.fault(path, "the file cannot be read: "+cause(err), hint)
 }

@@ -19,7 +19,7 @@ func (ld *loader) loadCertificates(path string, file *string) []byte {
 		return nil
 	}
 	if err != nil {
-		ld.fault(path, "the file cannot be read: "+cause(err), "")
+		ld.faultUnread(path, *file, err)
 		return nil
 	}
 	n := 0
@@ -89,7 +89,7 @@ func (ld *loader) loadKey(path string, file *string, cert []byte) Secret {
 		return Secret{}
 	}
 	if err != nil {
-		ld.fault(path, "the file cannot be read: "+cause(err), "")
+		ld.faultUnread(path, *file, err)
 		return Secret{}
 	}
 	ld.readable(path, *file)

@@ -93,6 +93,16 @@ func (ld *loader) absent(path string, err error) (standIn []byte, ok bool) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, false
 	}
+	return ld.spared(path)
+}
+
+// spared is excused for what only holds a secret, or a certificate: that may
+// also be one that nobody uses.
+func (ld *loader) spared(path string) (standIn []byte, ok bool) {
+	if slices.ContainsFunc(ld.src.Unused, func(key string) bool { return within(path, key) }) {
+		ld.faulty[path] = true
+		return nil, true
+	}
 	return ld.excused(path)
 }
 

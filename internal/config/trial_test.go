@@ -203,3 +203,71 @@ func TestTrialExcusesNothingElse(t *testing.T) {
 		}
 	}
 }
+
+// TestUnused: of keys that are not used, secrets and certificates may be
+// absent, and nothing else; what is there is used.
+func TestUnused(t *testing.T) {
+	const text = `
+listen: {tls: {cert_file: crt, key_file: key}}
+sources:
+  - {name: a, path: /a, signature: {preset: cxone, secrets: [{id: a, file: away}, {id: b, value: "${AWAY}"}, {id: c, file: here}]}}
+schema: {registry: {urls: ["http://r:1"], token_file: away}}
+kafka: {brokers: ["k:1"], partitioner: PARTITIONER, sasl: {mechanism: PLAIN, username: u, password_file: away}}
+`
+	load := func(partitioner string, unused ...string) (*config.Config, error) {
+		src := bare(strings.Replace(text, "PARTITIONER", partitioner, 1), map[string]string{"here": "s"})
+		src.Trial, src.Unused = nil, unused
+		c, _, err := config.Load(src)
+		return c, err
+	}
+	all := []string{"listen.tls", "sources", "schema", "kafka"}
+	c, err := load("crc32", all...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := c.Sources[0].Secrets; !s[0].Value.Empty() || !s[1].Value.Empty() || string(s[2].Value.Bytes()) != "s" {
+		t.Error("secrets", s)
+	}
+	for unused, want := range map[string]string{
+		"listen.tls": "sources[0].signature.secrets[0].file: the file cannot be read",
+		"sources":    "kafka.sasl.password_file: the file cannot be read",
+		"kafka.tls":  "kafka.sasl.password_file: the file cannot be read",
+	} {
+		if _, err := load("crc32", unused); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s unused: %v, want %q", unused, err, want)
+		}
+	}
+	if _, err := load(`"${AWAY}"`, all...); err == nil || !strings.Contains(err.Error(), "kafka.partitioner: the environment variable AWAY is not set") {
+		t.Error("a variable of what is no secret:", err)
+	}
+}
+
+// TestUnreadFiles: a relative name is looked for beside the configuration. What
+// a variable stood for is not shown, and a right that is missing is named.
+func TestUnreadFiles(t *testing.T) {
+	load := func(file string, cause error) string {
+		_, _, err := config.Load(config.Source{
+			File: "etc/relay.yaml",
+			Data: []byte("sources: [{name: a, path: /a, signature: {preset: cxone, secrets: [{id: a, file: '" + file + "'}]}}]\n"),
+			Env:  []string{"WHERE=hunter2"},
+			ReadFile: func(name string) ([]byte, error) {
+				return nil, &fs.PathError{Op: "open", Path: name, Err: cause}
+			},
+		})
+		if err == nil {
+			t.Fatal("no error")
+		}
+		return err.Error()
+	}
+	if got, want := load("sec/a", fs.ErrNotExist), `looked for as "etc/sec/a": relative names begin at`; !strings.Contains(got, want) {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	for _, file := range []string{"/sec/a", "${WHERE}/a"} {
+		if got := load(file, fs.ErrNotExist); strings.Contains(got, "looked for") || strings.Contains(got, "hunter2") {
+			t.Errorf("%s: %s", file, got)
+		}
+	}
+	if got, want := load("sec/a", fs.ErrPermission), "give the user that runs the relay the right to read it"; !strings.Contains(got, want) {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}

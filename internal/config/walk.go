@@ -94,7 +94,11 @@ func (ld *loader) walkScalar(path string, n *scalar, y ast.Node) {
 	}
 	value, faults := expand(raw, ld.env)
 	if len(faults) > 0 && ld.onlyUnset(raw) {
-		if standIn, ok := ld.excused(path); ok {
+		excused := ld.excused
+		if n.secret {
+			excused = ld.spared
+		}
+		if standIn, ok := excused(path); ok {
 			value, faults = string(standIn), nil
 		}
 	}

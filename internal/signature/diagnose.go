@@ -113,7 +113,12 @@ func (v *Verifier) unitHint(h Header, now time.Time) string {
 func (v *Verifier) shape(f *Failure, h Header) string {
 	switch {
 	case f.Why == Mismatch && v.scheme.Algorithm == Static:
+		if len(v.ids) == 1 {
+			return fmt.Sprintf("the value in %s is not the secret", f.Header)
+		}
 		return fmt.Sprintf("the value in %s is none of the %d secrets", f.Header, len(v.ids))
+	case f.Why == Mismatch && len(v.ids) == 1:
+		return fmt.Sprintf("the signature in %s was not made with the secret over these bytes", f.Header)
 	case f.Why == Mismatch:
 		return fmt.Sprintf("the signature in %s was made by none of the %d secrets over these bytes", f.Header, len(v.ids))
 	case v.scheme.List.Separator != "":
