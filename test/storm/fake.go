@@ -33,6 +33,7 @@ type Fake struct {
 
 	mu      sync.Mutex
 	process *process.Process
+	killed  bool
 	grown   int
 }
 
@@ -67,6 +68,15 @@ func (f *Fake) Brokers() []string {
 		all = append(all, p.Addr())
 	}
 	return all
+}
+
+// Forgetful implements Kafka: these brokers write down what producers have
+// written only when they stop in order, so that the retry of a record whose
+// answer died with them is written again. Real ones find it in their log.
+func (f *Fake) Forgetful() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.killed
 }
 
 // Close ends brokers and proxies; the records stay on disk.
@@ -115,6 +125,14 @@ func (f *Fake) start(ctx context.Context) error {
 	return nil
 }
 
+func (f *Fake) kill(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.killed = true
+	f.process.Kill()
+	return nil
+}
+
 func (f *Fake) signal(s syscall.Signal) func(context.Context) error {
 	return func(context.Context) error {
 		f.mu.Lock()
@@ -148,7 +166,7 @@ func (f *Fake) tell(format string, args ...any) func(context.Context) error {
 func (f *Fake) Faults() []chaos.Fault {
 	all := []chaos.Fault{
 		{Name: "the brokers are killed", Min: 100 * time.Millisecond, Max: 2 * time.Second,
-			Begin: func(context.Context) error { f.mu.Lock(); defer f.mu.Unlock(); f.process.Kill(); return nil }, End: f.start},
+			Begin: f.kill, End: f.start},
 		{Name: "the brokers hang", Min: 500 * time.Millisecond, Max: 4 * time.Second, Begin: f.signal(syscall.SIGSTOP), End: f.signal(syscall.SIGCONT)},
 		{Name: "leaders move", Begin: f.tell("/leaders")},
 		{Name: "a topic grows", Begin: func(ctx context.Context) error {

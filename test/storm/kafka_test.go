@@ -24,6 +24,9 @@ type apache struct {
 // Brokers implements storm.Kafka.
 func (a *apache) Brokers() []string { return strings.Split(a.Cluster.Brokers(), ",") }
 
+// Forgetful implements storm.Kafka.
+func (a *apache) Forgetful() bool { return false }
+
 // Faults are what may happen to one broker of three: the cluster goes on.
 func (a *apache) Faults() []chaos.Fault {
 	turn := func(do func(id int)) func(context.Context) error {

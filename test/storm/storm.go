@@ -28,6 +28,10 @@ import (
 type Kafka interface {
 	Brokers() []string     // host:port, what the relay is given
 	Faults() []chaos.Fault // what may happen to it
+
+	// Forgetful tells whether brokers that were killed forget what producers
+	// have written (see judge.Judge).
+	Forgetful() bool
 }
 
 // Options say how long and how hard the storm is. All but Log are required.
@@ -288,6 +292,7 @@ func (s *storm) judge(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	j := judge.New()
+	j.Forgetful = s.Kafka.Forgetful()
 	file, err := os.Open(s.path("journal"))
 	if err != nil {
 		return nil, err

@@ -18,6 +18,8 @@
 //	BROKEN      an attack was answered 5xx
 //	REFUSED     an event of which every attempt was refused for good (4xx) is there
 //	MULTIPLIED  an event has more records than attempts
+//	REPEATED    a record is there twice, with the same number of its writer: not
+//	            the relay wrote it again, but Kafka
 //	TOO FEW     the run is too small to say anything
 package judge
 
@@ -48,6 +50,11 @@ type Record struct {
 // of each partition in the order of their offsets, and the log at any time.
 // Not safe for concurrent use.
 type Judge struct {
+	// Forgetful brokers forget, when they are killed, which records of a
+	// producer they have, so that its retry is written again. Then what is
+	// repeated is counted and is no fault. Kafka's own brokers do not forget.
+	Forgetful bool
+
 	events   []event
 	contacts names
 	topics   names
@@ -192,13 +199,16 @@ func (j *Judge) Record(r *Record) {
 	j.verdict.Records++
 	topic := j.topics.number(r.Topic)
 	where := fmt.Sprintf("%s/%d@%d", r.Topic, r.Partition, r.Offset)
-	j.sequence(r, topic, where)
 	n, ok := journal.Number(r.EventID)
 	if !ok || n >= len(j.events) {
+		j.sequence(r, topic, where, false)
 		j.fault("FORGED", "%s: no sender of ours sent event %q", where, r.EventID)
 		return
 	}
 	ev := &j.events[n]
+	if j.sequence(r, topic, where, ev.records > 0) {
+		return
+	}
 	if sum := sha256.Sum256(r.Value); !slices.Equal(sum[:len(ev.sum)], ev.sum[:]) {
 		j.fault("CHANGED", "%s: the value of %s is not what was signed", where, r.EventID)
 	}
@@ -225,24 +235,34 @@ func (j *Judge) Record(r *Record) {
 	}
 }
 
-// sequence checks the origin: <instance>/<start id>/<seq>.
-func (j *Judge) sequence(r *Record, topic int32, where string) {
+// sequence checks the origin: <instance>/<start id>/<seq>. It returns whether
+// the record is one that Kafka has written before; known tells whether its
+// event has a record already.
+func (j *Judge) sequence(r *Record, topic int32, where string, known bool) (repeated bool) {
 	cut := strings.LastIndexByte(r.Origin, '/')
 	seq := 0
 	if _, err := fmt.Sscanf(r.Origin[cut+1:], "%d", &seq); err != nil || cut < 0 || seq < 1 {
 		j.fault("SEQUENCE", "%s: origin %q", where, r.Origin)
-		return
+		return false
 	}
 	l := lane{writer: r.Origin[:cut], topic: topic, partition: r.Partition}
 	last := j.lanes[l]
-	if seq <= last {
+	switch {
+	case seq <= last && known:
+		j.verdict.Repeated++
+		if !j.Forgetful {
+			j.fault("REPEATED", "%s: %d of %s is there a second time, after %d", where, seq, l.writer, last)
+		}
+		return true
+	case seq <= last:
 		j.fault("SEQUENCE", "%s: %d of %s after %d", where, seq, l.writer, last)
-		return
+		return false
 	}
 	for n := last + 1; n < seq && len(j.gaps) < mostGaps; n++ {
 		j.gaps = append(j.gaps, gap{place{r.Topic, int(r.Partition), n}, where})
 	}
 	j.lanes[l] = seq
+	return false
 }
 
 // mostGaps bounds memory: so many are a disaster however many they are.

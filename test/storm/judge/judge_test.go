@@ -163,6 +163,11 @@ func TestConvictions(t *testing.T) {
 			r.Offset, r.Origin = 6, "host/ab12/6"
 			h.records = append(h.records, r)
 		}, "MULTIPLIED:1"},
+		"a record is written twice": {func(_ *testing.T, h *history) {
+			r := h.records[h.of(8)]
+			r.Offset = 6
+			h.records = append(h.records, r)
+		}, "REPEATED:1"},
 		"another partition": {func(_ *testing.T, h *history) {
 			r := &h.records[h.of(9)]
 			r.Partition, r.Origin = 5, "host/ab12/1"
@@ -205,6 +210,28 @@ func TestConvictions(t *testing.T) {
 				t.Errorf("convicted of %q, want %q\n%s", got, c.want, v)
 			}
 		})
+	}
+}
+
+// TestForgetfulBrokers: what such brokers repeat is counted, and nothing else
+// is forgiven.
+func TestForgetfulBrokers(t *testing.T) {
+	h := good()
+	again := h.records[h.of(8)]
+	again.Offset = 6
+	h.records = append(h.records, again)
+	h.records[h.of(9)].Value = []byte("{}")
+	j := judge.New()
+	j.Forgetful = true
+	if err := j.Journal(strings.NewReader(strings.Join(h.journal, "\n") + "\n")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range h.records {
+		j.Record(&h.records[i])
+	}
+	v := j.Verdict(10)
+	if v.Repeated != 1 || v.Duplicates != 1 || len(v.Faults) != 1 || v.Faults["CHANGED"] != 1 {
+		t.Errorf("%+v", v)
 	}
 }
 

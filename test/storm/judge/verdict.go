@@ -19,6 +19,7 @@ type Verdict struct {
 	Attacks    int            `json:"attacks"`
 	Records    int            `json:"records"`
 	Duplicates int            `json:"duplicates"` // records beyond the first of an event
+	Repeated   int            `json:"repeated"`   // records that Kafka wrote twice; not among the duplicates
 	Explained  int            `json:"explained"`  // missing numbers that the log explains
 	Faults     map[string]int `json:"faults"`     // by the word that they begin with
 	Examples   []string       `json:"examples"`   // the first faults of each kind
@@ -142,8 +143,8 @@ func (v *Verdict) String() string {
 		perMillion = float64(v.Duplicates) * 1e6 / float64(v.Records)
 	}
 	fmt.Fprintf(&b, "events %d, attempts %d, accepted %d, attacks %d, records %d\n", v.Events, v.Attempts, v.Accepted, v.Attacks, v.Records)
-	fmt.Fprintf(&b, "lost %d, reordered %d, forged %d; duplicates %d (%.0f per million records)\n",
-		v.Faults["LOST"], v.Faults["REORDERED"]+v.Faults["MOVED"]+v.Faults["SEQUENCE"], v.Faults["FORGED"]+v.Faults["ADMITTED"], v.Duplicates, perMillion)
+	fmt.Fprintf(&b, "lost %d, reordered %d, forged %d; duplicates %d (%.0f per million records), repeated by the brokers %d\n",
+		v.Faults["LOST"], v.Faults["REORDERED"]+v.Faults["MOVED"]+v.Faults["SEQUENCE"], v.Faults["FORGED"]+v.Faults["ADMITTED"], v.Duplicates, perMillion, v.Repeated)
 	for _, e := range v.Examples {
 		fmt.Fprintln(&b, e)
 	}

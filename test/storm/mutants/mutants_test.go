@@ -53,7 +53,7 @@ func suspects() []suspect {
 		{
 			name:  "idempotence off",
 			edits: []mutant.Edit{{File: kafka, Old: "kgo.RequiredAcks(kgo.AllISRAcks()),", New: "kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(),"}},
-			kinds: []string{"MULTIPLIED", "SEQUENCE"}, faults: []string{"and it was written"},
+			kinds: []string{"REPEATED"}, faults: []string{"and it was written"},
 			room: "./internal/kafka", test: "TestOutage",
 		},
 		{
