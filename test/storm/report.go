@@ -1,7 +1,6 @@
 package storm
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -156,7 +155,7 @@ func round(d time.Duration) time.Duration {
 	return d.Round(time.Millisecond)
 }
 
-// times are the answers and marks of a journal.
+// times are the answers, by time, and the marks of a journal.
 type times struct {
 	start   time.Time
 	answers []answer
@@ -175,12 +174,13 @@ type mark struct {
 }
 
 func readTimes(path string) (*times, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // our own file
+	file, err := os.Open(path) //nolint:gosec // our own file
 	if err != nil {
 		return nil, err
 	}
+	defer file.Close()
 	t := &times{}
-	err = journal.Read(bytes.NewReader(text), func(e journal.Entry) error {
+	err = journal.Read(file, func(e journal.Entry) error {
 		switch e.Kind {
 		case 'S':
 			if t.start.IsZero() {
@@ -199,6 +199,8 @@ func readTimes(path string) (*times, error) {
 		}
 		return nil
 	})
+	// Senders take the time before they come to write it down.
+	slices.SortFunc(t.answers, func(a, b answer) int { return a.at.Compare(b.at) })
 	return t, err
 }
 
@@ -225,13 +227,11 @@ func sum(answers []answer) Window {
 func (t *times) whole() Window { return sum(t.answers) }
 
 func (t *times) between(from, to time.Time) []answer {
-	var some []answer
-	for _, a := range t.answers {
-		if !a.at.Before(from) && a.at.Before(to) {
-			some = append(some, a)
-		}
+	first := func(at time.Time) int {
+		i, _ := slices.BinarySearchFunc(t.answers, at, func(a answer, at time.Time) int { return a.at.Compare(at) })
+		return i
 	}
-	return some
+	return t.answers[first(from):first(to)]
 }
 
 func (t *times) windows() []Window {
