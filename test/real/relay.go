@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/cxrelay/cxrelay/test/mutant"
 	"github.com/cxrelay/cxrelay/test/process"
+	"github.com/cxrelay/cxrelay/test/scrape"
 )
 
 // Relay is a running cxrelay: the binary that users run.
@@ -205,17 +205,7 @@ func (r *Relay) Metrics(t testing.TB) map[string]float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	series := map[string]float64{}
-	for line := range strings.Lines(body) {
-		cut := strings.LastIndexByte(line, ' ')
-		if strings.HasPrefix(line, "#") || cut < 0 {
-			continue
-		}
-		if v, err := strconv.ParseFloat(strings.TrimSpace(line[cut:]), 64); err == nil {
-			series[line[:cut]] = v
-		}
-	}
-	return series
+	return scrape.Parse(body)
 }
 
 // Sum adds all series of a metric, whatever their labels.

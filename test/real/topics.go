@@ -56,27 +56,21 @@ func (c *Cluster) Remove(names ...string) {
 		}
 	}
 	Until(c.t, "the topics are gone", time.Minute, func() bool {
-		for _, n := range c.nodes {
-			if !n.process.Alive() || n.paused {
-				continue
-			}
-			seen, err := c.ask(c.t.Context(), n.id, names)
-			if err != nil {
-				return false
-			}
-			for _, topic := range seen.Topics {
-				if topic.ErrorCode != kerr.UnknownTopicOrPartition.Code {
-					return false
-				}
-			}
-		}
-		return true
+		return c.everyBroker(names, func(topic *kmsg.MetadataResponseTopic) bool {
+			return topic.ErrorCode == kerr.UnknownTopicOrPartition.Code
+		})
 	})
 }
 
 // know tells whether every broker that runs has these topics by these ids.
 func (c *Cluster) know(ids map[string]kadm.TopicID) bool {
-	names := slices.Sorted(maps.Keys(ids))
+	return c.everyBroker(slices.Sorted(maps.Keys(ids)), func(topic *kmsg.MetadataResponseTopic) bool {
+		return topic.ErrorCode == 0 && kadm.TopicID(topic.TopicID) == ids[*topic.Topic]
+	})
+}
+
+// everyBroker tells whether something holds for each topic at each broker that runs.
+func (c *Cluster) everyBroker(names []string, holds func(*kmsg.MetadataResponseTopic) bool) bool {
 	for _, n := range c.nodes {
 		if !n.process.Alive() || n.paused {
 			continue
@@ -85,8 +79,8 @@ func (c *Cluster) know(ids map[string]kadm.TopicID) bool {
 		if err != nil {
 			return false
 		}
-		for _, topic := range seen.Topics {
-			if topic.ErrorCode != 0 || kadm.TopicID(topic.TopicID) != ids[*topic.Topic] {
+		for i := range seen.Topics {
+			if !holds(&seen.Topics[i]) {
 				return false
 			}
 		}

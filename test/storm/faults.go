@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cxrelay/cxrelay/test/pace"
 	"github.com/cxrelay/cxrelay/test/storm/chaos"
 	"github.com/cxrelay/cxrelay/test/storm/load"
 )
@@ -65,7 +66,7 @@ func (s *storm) back(ctx context.Context) error {
 		if time.Since(began) > 30*time.Second {
 			return s.relay.untilReady(ctx, time.Second)
 		}
-		if !chaos.Wait(ctx, 5*time.Millisecond) {
+		if !pace.Wait(ctx, 5*time.Millisecond) {
 			return nil
 		}
 	}
@@ -91,7 +92,7 @@ func (s *storm) reloads() func(context.Context) error {
 			if err := s.relay.current().Signal(syscall.SIGHUP); err != nil {
 				return err
 			}
-			chaos.Wait(ctx, 100*time.Millisecond)
+			pace.Wait(ctx, 100*time.Millisecond)
 		}
 		return os.WriteFile(s.path(configFile), []byte(s.relay.config("", "")), 0o600)
 	}

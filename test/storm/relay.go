@@ -9,14 +9,14 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/cxrelay/cxrelay/test/pace"
 	"github.com/cxrelay/cxrelay/test/process"
-	"github.com/cxrelay/cxrelay/test/storm/chaos"
+	"github.com/cxrelay/cxrelay/test/scrape"
 	"github.com/cxrelay/cxrelay/test/storm/load"
 )
 
@@ -115,8 +115,6 @@ func (r *relay) term(f *Facts) {
 	}
 }
 
-func (r *relay) stop(f *Facts) { r.term(f) }
-
 // get asks the admin listener.
 func (r *relay) get(ctx context.Context, path string) (status int, body []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -140,22 +138,12 @@ func (r *relay) series(ctx context.Context) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]float64{}
-	for line := range strings.Lines(string(body)) {
-		cut := strings.LastIndexByte(line, ' ')
-		if strings.HasPrefix(line, "#") || cut < 0 {
-			continue
-		}
-		if v, err := strconv.ParseFloat(strings.TrimSpace(line[cut:]), 64); err == nil {
-			all[line[:cut]] = v
-		}
-	}
-	return all, nil
+	return scrape.Parse(string(body)), nil
 }
 
 func (r *relay) untilReady(ctx context.Context, limit time.Duration) error {
 	last := errors.New("it was not asked")
-	for end := time.Now().Add(limit); time.Now().Before(end); chaos.Wait(ctx, 20*time.Millisecond) {
+	for end := time.Now().Add(limit); time.Now().Before(end); pace.Wait(ctx, 20*time.Millisecond) {
 		if !r.current().Alive() {
 			return fmt.Errorf("the relay has ended: %w; %s", r.current().Err(), process.LastWords(r.log))
 		}
@@ -191,7 +179,7 @@ func (r *relay) alive(ctx context.Context, limit time.Duration) (time.Duration, 
 			row++
 		} else {
 			row = 0
-			chaos.Wait(ctx, 20*time.Millisecond)
+			pace.Wait(ctx, 20*time.Millisecond)
 		}
 	}
 	return time.Since(began), nil
@@ -201,7 +189,7 @@ func (r *relay) alive(ctx context.Context, limit time.Duration) (time.Duration, 
 func (r *relay) settle(ctx context.Context, f *Facts) {
 	var m map[string]float64
 	var err error
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); chaos.Wait(ctx, 50*time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); pace.Wait(ctx, 50*time.Millisecond) {
 		m, err = r.series(ctx)
 		if err == nil && m["cxrelay_records_pending"] == 0 && m["cxrelay_events_in_flight"] == 0 {
 			break

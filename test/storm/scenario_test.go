@@ -47,9 +47,6 @@ func TestMain(m *testing.M) {
 func run(t *testing.T, o storm.Options) *storm.Report {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "kafka"), 0o700); err != nil {
-		t.Fatal(err)
-	}
 	kafka, err := storm.StartFake(t.Context(), built.broker, dir)
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cxrelay/cxrelay/test/pace"
 	"github.com/cxrelay/cxrelay/test/storm/chaos"
 	"github.com/cxrelay/cxrelay/test/storm/journal"
 	"github.com/cxrelay/cxrelay/test/storm/judge"
@@ -218,7 +219,7 @@ func (s *storm) load() load.Options {
 func (s *storm) faults(ctx context.Context) error {
 	const front, tail = 3 * time.Second, 8 * time.Second
 	until := time.Now().Add(s.Length - tail)
-	pause := func(d time.Duration) bool { return chaos.Wait(ctx, d) }
+	pause := func(d time.Duration) bool { return pace.Wait(ctx, d) }
 	if !pause(front) {
 		return nil
 	}
@@ -275,7 +276,7 @@ func (s *storm) fault(ctx context.Context, f chaos.Fault, length time.Duration) 
 	if s.Hold > 0 {
 		length = s.Hold
 	}
-	chaos.Wait(ctx, length)
+	pace.Wait(ctx, length)
 	s.journal.Mark(time.Now(), "end: "+f.Name)
 	if err := f.End(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("end %s: %w", f.Name, err)
@@ -287,7 +288,7 @@ func (s *storm) fault(ctx context.Context, f chaos.Fault, length time.Duration) 
 func (s *storm) judge(ctx context.Context) (*Report, error) {
 	s.relay.settle(ctx, &s.facts)
 	s.relay.leaks(ctx, secret, &s.facts)
-	s.relay.stop(&s.facts)
+	s.relay.term(&s.facts)
 	if err := s.journal.Close(); err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cxrelay/cxrelay/test/storm/chaos"
+	"github.com/cxrelay/cxrelay/test/pace"
 )
 
 // Sample is what a relay uses at one moment.
@@ -31,7 +31,7 @@ func newWatch(r *relay) *watch { return &watch{relay: r} }
 // run takes a sample every half second until ctx ends. One that cannot be had,
 // because the relay is just dead, is left out.
 func (w *watch) run(ctx context.Context) {
-	for chaos.Wait(ctx, 500*time.Millisecond) {
+	for pace.Wait(ctx, 500*time.Millisecond) {
 		if s, ok := w.take(ctx); ok {
 			w.samples = append(w.samples, s)
 		}

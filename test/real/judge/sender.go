@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/cxrelay/cxrelay/test/pace"
 )
 
 // Pauses of a sender between attempts, and how long it waits for an answer:
@@ -67,7 +69,7 @@ func (s *Sender) Insist(ctx context.Context, e *Event) Answer {
 func (s *Sender) insist(ctx context.Context, e *Event) Answer {
 	for pause := s.pause; ; pause = min(2*pause, longestPause) {
 		a := s.attempt(ctx, e, nil)
-		if (a.Status != 0 && a.Status < 500) || !wait(ctx, pause) {
+		if (a.Status != 0 && a.Status < 500) || !pace.Wait(ctx, pause) {
 			return a
 		}
 	}
@@ -126,18 +128,6 @@ func read(resp *http.Response) (Answer, error) {
 	return Answer{Status: resp.StatusCode, Reason: body.Reason}, err
 }
 
-// wait returns false when ctx ended first.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // Crowd is many contacts that send at once. Those with an even number wait
 // for each 2xx before they send on; each of the others has several senders,
 // so that several of its events are under way.
@@ -179,5 +169,5 @@ func (s *Sender) Crowd(ctx context.Context, c Crowd) (wait func()) {
 
 func pauseUntil(ctx context.Context, due time.Time) bool {
 	d := time.Until(due)
-	return d <= 0 || wait(ctx, d)
+	return d <= 0 || pace.Wait(ctx, d)
 }

@@ -40,15 +40,3 @@ func (d *Deck) Draw() (Fault, time.Duration) {
 	}
 	return f, length
 }
-
-// Wait returns false when ctx ended first.
-func Wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

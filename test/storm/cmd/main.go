@@ -85,9 +85,6 @@ func run(o storm.Options, broker string) (good bool, err error) {
 	o.Limits.Late, o.Limits.Alive, o.Limits.Restarted = 2*time.Second, 20*time.Second, 10*time.Second
 	o.Load.Habits = load.Habits{Waits: 0.5, GivesUp: 0.2, Tries: 3, Repeats: 0.02, Disconnect: 0.02}
 	o.Load.Drain = 20 * time.Second
-	if err := os.MkdirAll(filepath.Join(o.Dir, "kafka"), 0o700); err != nil {
-		return false, err
-	}
 	fmt.Printf("seed %d (make storm SEED=%d)\n", o.Seed, o.Seed)
 	cluster, err := storm.StartFake(ctx, broker, o.Dir)
 	if err != nil {

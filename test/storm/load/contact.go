@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cxrelay/cxrelay/test/pace"
 	"github.com/cxrelay/cxrelay/test/storm/journal"
 )
 
@@ -124,7 +125,7 @@ func (c *contact) insist(ctx context.Context, e *event) (accepted bool) {
 		c.mu.Lock()
 		d := time.Duration(c.random.Int64N(int64(pause)))
 		c.mu.Unlock()
-		if !wait(ctx, d) {
+		if !pace.Wait(ctx, d) {
 			return false
 		}
 	}
@@ -159,15 +160,3 @@ func (l *load) slot(ctx context.Context) bool {
 }
 
 func (l *load) free() { <-l.slots }
-
-// wait returns false when ctx ended first.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/cxrelay/cxrelay/test/pace"
 )
 
 // SlowOptions are what Slow needs.
@@ -28,7 +30,7 @@ func Slow(ctx context.Context, o SlowOptions, closed *atomic.Int64) {
 	for i := range o.Connections {
 		all.Go(func() {
 			phase := rand.New(rand.NewPCG(o.Seed, uint64(i))).Int64N(int64(o.Every)) //nolint:gosec // a schedule, no secret
-			for wait(ctx, time.Duration(phase)); ctx.Err() == nil; wait(ctx, o.Every) {
+			for pace.Wait(ctx, time.Duration(phase)); ctx.Err() == nil; pace.Wait(ctx, o.Every) {
 				crawl(ctx, o, i%3)
 				if ctx.Err() == nil {
 					closed.Add(1)

@@ -8,7 +8,6 @@ package mutants
 import (
 	"context"
 	"log/slog"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -148,9 +147,6 @@ func blow(t *testing.T, relay, broker string, faults []string) *storm.Report {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "kafka"), 0o700); err != nil {
-		t.Fatal(err)
-	}
 	kafka, err := storm.StartFake(ctx, broker, dir)
 	if err != nil {
 		t.Fatal(err)
