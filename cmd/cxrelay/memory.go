@@ -4,11 +4,12 @@ import "runtime/debug"
 
 // How the garbage of a relay is collected, where GOGC and GOMEMLIMIT do not
 // say otherwise. What lives is a few megabytes beside the bodies in flight,
-// so Go's default would collect many times a second; with 400 an event costs
-// a twentieth to a tenth less (docs/performance.md). The soft limit keeps a backlog from
-// taking five times its size.
+// so Go's default would collect many times a second; with 200 an event costs
+// about a twentieth less (docs/performance.md); 400 would bring little more, for
+// half as much memory again. The soft limit keeps a backlog from taking three
+// times its size.
 const (
-	gcPercent   = 400
+	gcPercent   = 200
 	memorySpare = 128 << 20 // bytes beside twice the bound on bodies in flight
 )
 
