@@ -2,6 +2,10 @@ package jsonschema_test
 
 import (
 	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +47,34 @@ func TestFormats(t *testing.T) {
 		"uri": {
 			good: []string{"http://foo.bar/?baz=qux#quux", "http://user:p%20w@[2001:db8::7]:8080/a;b=1/c", "urn:oasis:names", "mailto:a@b", "http://", "file:///a", "http://[v1.a:b]/", "a:", "tel:+1-816", "http://foo.bar/?q=Test%20URL-encoded%20stuff"},
 			bad:  []string{"", "//foo.bar", "/abc", "foo", `\\WIN\x`, "http:// a", "http://a/<b>", "bar,baz:x", "1http://a", ":a", "http://a/%zz", "http://a/%2", "http://a#b#c", "http://a:b/", "http://[::1", "http://[::1]x", "http://[::1%25eth0]/", "http://a/ü", "http://a/{b}", "http://a/b|c", "http://a/^", "http://a/[x]", "http://[v.a]/", "http://a b:80/"},
+		},
+		"uri-reference": {
+			good: []string{"", "/abc", "#f", "//h/p", "a/b:c", "?q", "http://a/b?c#d", "./a:b"},
+			bad:  []string{`\\WIN\x`, "a b", "1a:b", "http://a/%zz", "a#b#c", "//h:p/", "é"},
+		},
+		"iri": {
+			good: []string{"http://ƒøø.ßår/?∂éœ=πîx#πîüx", "urn:é", "http://a/?\ue000", "http://a"},
+			bad:  []string{"", "/ü", "http://ü b", "http://a/\ue000", "http://a/\u0085", "http://a/\ufdd0", "a:\U0001fffe"},
+		},
+		"iri-reference": {
+			good: []string{"", "/ü", "#ƒrägmênt", "//ƒøø.ßår/"},
+			bad:  []string{`\\ü`, "ü:a", "ü b"},
+		},
+		"uri-template": {
+			good: []string{"", "http://x/a'b", "http://x/{id}", "{+path}/here", "{#x,hello,y}", "{/list*,path:4}", "{.dom*}", "{;x,empty}", "{?a.b,c_d}", "{&x:9999}", "{%41}", "%41{a}", "é{b}", "{|a}"},
+			bad:  []string{"{", "}", "{}", "a}b{", "{a", "{{a}}", "{a b}", "{a,}", "{,a}x{", "{a:0}", "{a:01}", "{a:10000}", "{a:}", "{a**}", "{a.}", "{a..b}", "{$a}", "a b{c}", "%4{a}", "<{a}>", "{é}"},
+		},
+		"json-pointer": {
+			good: []string{"", "/", "/a/~0~1/b", "/é", "//"},
+			bad:  []string{"a", "#/a", "/~", "/~2", "/a~", "/~0~"},
+		},
+		"relative-json-pointer": {
+			good: []string{"0", "1/a", "0#", "10/", "120/~0"},
+			bad:  []string{"", "01/a", "-1", "+1/a", "/a", "0##", "1a", "#", "1/~"},
+		},
+		"duration": {
+			good: []string{"P1D", "P1Y2M3DT4H5M6S", "PT36H", "P4W", "P1Y2D", "PT1H2S", "P0D"},
+			bad:  []string{"", "P", "PT", "1D", "P1", "P1DT", "P1W2D", "P1D2W", "PW", "P1D2H", "P2S", "PT1D", "P2M1Y", "P1Y1Y", "p1d", "PT0.5S", "P-1D", "P1DT1HT1M", "P１D"},
 		},
 	}
 	for name, tt := range tests {
@@ -151,5 +183,69 @@ func TestDateTimeShortCut(t *testing.T) {
 		if got, want := jsonschema.DateTime(s), jsonschema.DateTimeInSteps(s); got != want {
 			t.Errorf("%q: %v, in steps %v", s, got, want)
 		}
+	}
+}
+
+// A format makes no copy of a text, whether it takes it or not.
+func TestFormatsCopyNothing(t *testing.T) {
+	for name, ok := range jsonschema.Formats() {
+		if name == "regex" {
+			continue // it parses: TestRegexIsNotCompiled
+		}
+		for _, part := range []string{"/", "{a}", "a.", "a,", ":", "T1", "1", "1D", "~0", "é", "%41", "[", "@", "x@", `\"`} {
+			for _, front := range []string{"", "P", "/", "a:", "//", "{"} {
+				s := front + strings.Repeat(part, 1000)
+				if n := testing.AllocsPerRun(1, func() { ok(s) }); n > 1 { // an error, at most
+					t.Errorf("%s: %q and many %q: %v allocations", name, front, part, n)
+				}
+			}
+		}
+	}
+}
+
+// Names that no draft has are annotations, whatever the library makes of them.
+func TestUnknownFormats(t *testing.T) {
+	for _, name := range []string{"period", "semver", "idn-hostname", "idn-email", "color", "int32"} {
+		for engine, v := range engines(t, `{"format":"`+name+`"}`) {
+			if !accepts(t, v, `"\u0000 anything"`) {
+				t.Errorf("%s asserts %s", engine, name)
+			}
+		}
+	}
+}
+
+// TestFormatPage: the table of docs/schemas.md names every format that is
+// asserted, and its examples are right.
+func TestFormatPage(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/schemas.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "\n## Formats\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	left, code := jsonschema.Formats(), regexp.MustCompile("`([^`]*)`")
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, " |")
+		if len(cells) < 5 || !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		for _, name := range code.FindAllStringSubmatch(cells[0], -1) {
+			delete(left, name[1])
+			v := compile(t, `{"format":"`+name[1]+`"}`)
+			for i, want := range []bool{true, false} {
+				examples := code.FindAllStringSubmatch(cells[2+i], -1)
+				if want && len(examples) == 0 {
+					t.Errorf("no example of %s", name[1])
+				}
+				for _, e := range examples {
+					if accepts(t, v, quoteJSON(e[1])) != want {
+						t.Errorf("%s takes %q: not %v", name[1], e[1], want)
+					}
+				}
+			}
+		}
+	}
+	if len(left) > 0 {
+		t.Errorf("the page does not tell of %v", slices.Sorted(maps.Keys(left)))
 	}
 }
