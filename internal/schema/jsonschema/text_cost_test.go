@@ -84,22 +84,6 @@ func TestLongNamesAreCut(t *testing.T) {
 	}
 }
 
-// A format of regular expressions parses them, and does not write their
-// repetitions out.
-func TestRegexIsNotCompiled(t *testing.T) {
-	body := list(200, func(int) string { return `"x{1000}"` })
-	for engine, v := range engines(t, `{"items":{"format":"regex"}}`) {
-		if violations, used := checkAllocating(t, v, body); violations != nil || used > 2<<20 {
-			t.Errorf("%s: %q took %d bytes", engine, violations, used)
-		}
-		for text, want := range map[string]bool{`["^a+$","","(?i)x|\\d"]`: true, `["("]`: false, `["a{1001}"]`: false, `["(?=a)"]`: false, `["\\1"]`: false, `[1]`: true} {
-			if got := accepts(t, v, text); got != want {
-				t.Errorf("%s: %s accepted: %v, want %v", engine, text, got, want)
-			}
-		}
-	}
-}
-
 // checkAllocating is check with the bytes that it allocated in all.
 func checkAllocating(t *testing.T, v schema.Validator, body string) (violations []schema.Violation, used uint64) {
 	t.Helper()
