@@ -18,7 +18,7 @@ const (
 	leastBuffer  = 512
 	keptBuffer   = 64 << 10
 	bufferSizes  = 8
-	firstMost    = 4 << 10 // of a fresh buffer, whatever was declared
+	firstMost    = 2 << 10 // of a fresh buffer, whatever was declared: with one byte on each of limits.connections an attacker must not fill the half that unverified bodies have
 	poisonedByte = 0xDB
 )
 

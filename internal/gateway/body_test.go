@@ -59,8 +59,9 @@ func TestBodyBuffers(t *testing.T) {
 		{507, 507, 512},
 		{508, 508, 1024},
 		{554, 554, 1024},
-		{4091, 1, 4096},
-		{1 << 20, 1, 4096},
+		{4091, 1, 2048},
+		{4091, 4091, 4096},
+		{1 << 20, 1, 2048},
 		{4092, 4092, 8192},
 		{65_531, 65_531, 64 << 10},
 		{65_532, 65_532, 65_537},
@@ -106,8 +107,8 @@ func TestBudget(t *testing.T) {
 		t.Errorf("after a release: %v", err)
 	}
 	b.Release()
-	alone := bodies.Get(4000)
-	if err := fill(alone, 4000); err != nil {
+	alone := bodies.Get(1500)
+	if err := fill(alone, 1500); err != nil {
 		t.Errorf("a body that is alone: %v", err)
 	}
 	alone.Release()
