@@ -11,7 +11,7 @@
 #   make storm-real   the storm on three brokers of Apache Kafka
 #   make soak         half an hour of it, with 200 kills of the relay
 #   make bench        Go benchmarks per package, with allocations
-#   make bench-relay  CPU per event of the whole binary against a bare floor
+#   make bench-relay  CPU per event and peak memory of the whole binary against a bare floor
 #   make dev          the relay with an in-process broker and registry
 #   make docs         regenerate the reference pages
 #   make vuln         known vulnerabilities in dependencies (needs the network)
@@ -22,10 +22,12 @@ FUZZTIME ?= 20s
 BENCH    ?= .
 COUNT    ?= 1
 
-# Of bench-relay: interleaved rounds, seconds per window, cases ("" = all).
-ROUNDS  ?= 5
-SECONDS ?= 4
-CASES   ?=
+# Of bench-relay: interleaved rounds, seconds per window, cases ("" = all), events
+# per second (0: as many as are answered).
+ROUNDS   ?= 5
+SECONDS  ?= 4
+CASES    ?=
+ARRIVALS ?= 0
 
 GOLANGCI_VERSION    := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
@@ -135,7 +137,7 @@ bench:
 
 bench-relay: build
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/bench/ ./test/bench/...
-	$(BIN)/bench/run -bin $(BIN)/bench -relay $(BIN)/cxrelay -rounds $(ROUNDS) -seconds $(SECONDS) -cases '$(CASES)'
+	$(BIN)/bench/run -bin $(BIN)/bench -relay $(BIN)/cxrelay -rounds $(ROUNDS) -seconds $(SECONDS) -cases '$(CASES)' -rate $(ARRIVALS)
 
 dev:
 	$(GO) run ./cmd/cxrelay dev

@@ -3,6 +3,8 @@ package main
 import (
 	"runtime/debug"
 	"testing"
+
+	"github.com/cxrelay/cxrelay/internal/config"
 )
 
 // The operator's own settings stay; without them both are set, and undone.
@@ -15,7 +17,7 @@ func TestCollectSeldom(t *testing.T) {
 		percent int
 		limit   int64
 	}{
-		"nothing set":    {nil, gcPercent, memorySpare + 2<<20},
+		"nothing set":    {nil, gcPercent, memorySpare + 64<<20 + 100*connectionCost},
 		"GOGC set":       {[]string{"GOGC"}, percentBefore, limitBefore},
 		"GOMEMLIMIT set": {[]string{"GOMEMLIMIT"}, gcPercent, limitBefore},
 		"both set":       {[]string{"GOGC", "GOMEMLIMIT"}, percentBefore, limitBefore},
@@ -29,7 +31,7 @@ func TestCollectSeldom(t *testing.T) {
 			}
 			return "", false
 		}
-		undo := collectSeldom(lookup, 1<<20)
+		undo := collectSeldom(lookup, config.Limits{InFlightBytes: 64 << 20, Connections: 100})
 		percent := debug.SetGCPercent(percentBefore)
 		debug.SetGCPercent(percent)
 		if limit := debug.SetMemoryLimit(-1); percent != tt.percent || limit != tt.limit {

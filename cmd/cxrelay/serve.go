@@ -53,7 +53,7 @@ whole, or refused as a whole with the reasons in the log.`,
 			if err != nil {
 				return err
 			}
-			defer collectSeldom(os.LookupEnv, int64(cfg.Limits.InFlightBytes))()
+			defer collectSeldom(os.LookupEnv, cfg.Limits)()
 			relay, err := app.New(app.Options{Config: cfg, Source: source, Hangup: hangup, Build: appBuild(), Log: log, Level: level})
 			if err != nil {
 				return explainStart(err)

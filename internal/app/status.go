@@ -144,7 +144,7 @@ func (a *App) registerOwn() error {
 	}
 	const depName, depHelp = "cxrelay_dependency_up", "1 while the dependency answers, else 0."
 	for _, c := range append(a.reloader.outcome.collectors(),
-		gauge("cxrelay_body_bytes_in_flight", "Bytes of request bodies held, from arrival to acknowledgement or refusal.", nil, func() float64 { return float64(a.budget.Used()) }),
+		gauge("cxrelay_body_bytes_in_flight", "Bytes of memory that events hold, from the first byte of their body to acknowledgement or refusal: the body's buffer, and what their record takes beside it.", nil, func() float64 { return float64(a.budget.Used()) }),
 		gauge("cxrelay_body_bytes_in_flight_limit", "Bound on cxrelay_body_bytes_in_flight (limits.in_flight_bytes).", nil, func() float64 { return float64(a.limits().InFlightBytes) }),
 		gauge("cxrelay_record_bytes_in_flight_limit", "Bound on cxrelay_record_bytes_in_flight (limits.in_flight_bytes).", nil, func() float64 { return float64(a.limits().InFlightBytes) }),
 		gauge("cxrelay_records_pending_limit", "Bound on cxrelay_records_pending (limits.in_flight_records).", nil, func() float64 { return float64(a.limits().InFlightRecords) }),

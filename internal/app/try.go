@@ -107,7 +107,7 @@ func arrive(g *gateway.Gateway, src *gateway.Source, o TryOptions) *gateway.Verd
 	if limit := int64(o.Config.Limits.Body); int64(len(o.Payload)) > limit {
 		return g.Refuse(d, gateway.OverBodyLimit(limit))
 	}
-	d.Body = gateway.NewBodies(gateway.NewBudget(int64(o.Config.Limits.InFlightBytes)), false).Get()
+	d.Body = gateway.NewBodies(gateway.NewBudget(int64(o.Config.Limits.InFlightBytes)), false).Get(int64(len(o.Payload)))
 	for rest := o.Payload; len(rest) > 0; {
 		n := copy(d.Body.Spare(), rest)
 		if err := d.Body.Advance(n); err != nil {

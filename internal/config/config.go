@@ -163,7 +163,7 @@ type Kafka struct {
 // Limits are the relay-wide bounds.
 type Limits struct {
 	Body            Size          // of one request; at most half of InFlightBytes
-	InFlightBytes   Size          // of all bodies
+	InFlightBytes   Size          // of memory, of all events in flight
 	InFlightRecords int           // produced and not acknowledged
 	OldestUnacked   time.Duration // from here on Kafka counts as unavailable
 	Connections     int           // on the webhook listener

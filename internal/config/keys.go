@@ -197,7 +197,7 @@ func (k *Kafka) keys() object {
 func (l *Limits) keys() object {
 	return object{
 		{"body", size(&l.Body), "the largest request; at most half of in_flight_bytes"},
-		{"in_flight_bytes", size(&l.InFlightBytes), "the bytes of all requests together"},
+		{"in_flight_bytes", size(&l.InFlightBytes), "the memory that all events together may hold, their records included"},
 		{"in_flight_records", count(&l.InFlightRecords), "records given to Kafka and not acknowledged"},
 		{"oldest_unacked", positiveDuration(&l.OldestUnacked), "the oldest record without an answer from Kafka; from here on Kafka counts as away"},
 		{"connections", count(&l.Connections), "connections of the webhook listener"},

@@ -39,7 +39,7 @@ type Books interface {
 // Limits bound what is in flight.
 type Limits struct {
 	Records       int           // over all partitions
-	Bytes         int64         // of record batches over all partitions
+	Bytes         int64         // that records hold (event.Record), over all partitions
 	OldestUnacked time.Duration // a partition whose oldest record waits longer takes no more, nor does any while no broker has answered for longer
 }
 
@@ -123,7 +123,7 @@ func (d *Deliverer) Deliver(rec *event.Record, deadline time.Time) (event.Receip
 		return receipt, fmt.Errorf("topic %s partition %d: %w", receipt.Topic, receipt.Partition, event.ErrDeliveryTimeout)
 	}
 	receipt.Offset, err = f.offset, f.err
-	f.err = nil
+	f.err, f.eventID = nil, ""
 	d.flights.Put(f)
 	if err != nil {
 		receipt.Outcome = event.Failed
@@ -155,20 +155,21 @@ func (d *Deliverer) launch(rec *event.Record, deadline time.Time) (*flight, erro
 	if size > int64(state.maxBytes) {
 		return nil, fmt.Errorf("%w: %d bytes with key, headers and batch overhead, limit %d", event.ErrTooLarge, size, state.maxBytes)
 	}
-	l, err := d.enter(t, state, rec.Key, size, limits)
+	held := max(size, rec.Held)
+	l, err := d.enter(t, state, rec.Key, held, limits)
 	if err != nil {
 		t.metrics.refused.Inc()
 		return nil, err
 	}
 	defer l.mu.Unlock()
-	if err := d.reserve(size, limits); err != nil {
+	if err := d.reserve(held, limits); err != nil {
 		return nil, err
 	}
 	l.seq++
 	rec.Headers[len(rec.Headers)-1].Value = d.origin(l.seq)
 	f := d.flights.Get().(*flight)
-	f.topic, f.lane, f.rec, f.size, f.seq, f.produced = t, l, rec, size, l.seq, time.Now()
-	f.eventID = rec.EventID
+	f.topic, f.lane, f.held, f.seq, f.produced = t, l, held, l.seq, time.Now()
+	f.eventID, f.release = rec.EventID, rec.Release // not rec: the rest of it is the producer's, which has its own copy
 	f.state.Store(waiting)
 	l.add(f)
 	d.opts.Books.Produced()
@@ -179,7 +180,7 @@ func (d *Deliverer) launch(rec *event.Record, deadline time.Time) (*flight, erro
 // enter locks the lane of a key, if its bulkhead admits the record; the caller
 // unlocks it. A record without key takes the lanes in turn, and the next one
 // where one does not admit it.
-func (d *Deliverer) enter(t *topic, state *topicState, key []byte, size int64, limits *Limits) (l *lane, err error) {
+func (d *Deliverer) enter(t *topic, state *topicState, key []byte, held int64, limits *Limits) (l *lane, err error) {
 	tries := 1
 	if key == nil {
 		tries = len(state.lanes)
@@ -187,7 +188,7 @@ func (d *Deliverer) enter(t *topic, state *topicState, key []byte, size int64, l
 	for range tries {
 		l = t.lane(state, d.opts.Partitioner, key)
 		l.mu.Lock()
-		if err = d.admits(l, size, limits); err == nil {
+		if err = d.admits(l, held, limits); err == nil {
 			return l, nil
 		}
 		l.mu.Unlock()
@@ -203,26 +204,27 @@ func (d *Deliverer) origin(seq uint64) []byte {
 	return strconv.AppendUint(b, seq, 10)
 }
 
-// reserve takes one record of size bytes out of the relay-wide bounds.
-func (d *Deliverer) reserve(size int64, limits *Limits) error {
-	records, bytes := d.records.Add(1), d.bytes.Add(size)
-	if records > int64(limits.Records) || bytes > limits.Bytes {
-		d.release(size)
-		return fmt.Errorf("%w: %d records, %d bytes", event.ErrOverloaded, records-1, bytes-size)
+// reserve takes one record that holds so many bytes out of the relay-wide
+// bounds. What is there alone is admitted, whatever it holds.
+func (d *Deliverer) reserve(held int64, limits *Limits) error {
+	records, bytes := d.records.Add(1), d.bytes.Add(held)
+	if records > int64(limits.Records) || bytes > limits.Bytes && records > 1 {
+		d.release(held)
+		return fmt.Errorf("%w: %d records, %d bytes", event.ErrOverloaded, records-1, bytes-held)
 	}
 	return nil
 }
 
-func (d *Deliverer) release(size int64) {
+func (d *Deliverer) release(held int64) {
 	d.records.Add(-1)
-	d.bytes.Add(-size)
+	d.bytes.Add(-held)
 }
 
 // admits checks the bulkhead of one lane; the caller holds its lock. One
 // partition may hold a share of the relay-wide bounds, twice the even one: a
 // broker that hangs and leads fewer than half of the partitions then leaves
 // room for all the others. An idle lane takes one record of any size.
-func (d *Deliverer) admits(l *lane, size int64, limits *Limits) error {
+func (d *Deliverer) admits(l *lane, held int64, limits *Limits) error {
 	if l.head == nil {
 		return nil
 	}
@@ -230,7 +232,7 @@ func (d *Deliverer) admits(l *lane, size int64, limits *Limits) error {
 		return fmt.Errorf("%w: partition %d: oldest record unacknowledged for %s", event.ErrKafkaUnavailable, l.partition, age.Round(time.Millisecond))
 	}
 	share := 2 / float64(max(d.lanes.Load(), 2))
-	if float64(l.records+1) > share*float64(limits.Records) || float64(l.bytes+size) > share*float64(limits.Bytes) {
+	if float64(l.records+1) > share*float64(limits.Records) || float64(l.bytes+held) > share*float64(limits.Bytes) {
 		return fmt.Errorf("%w: partition %d: its share of the records in flight is full (%d records, %d bytes)", event.ErrKafkaUnavailable, l.partition, l.records, l.bytes)
 	}
 	return nil

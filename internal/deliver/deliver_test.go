@@ -332,6 +332,43 @@ func TestBulkheads(t *testing.T) {
 	})
 }
 
+// TestHeldBytes: a record counts with the memory that it holds, in its
+// partition's share and relay-wide; what is alone is admitted.
+func TestHeldBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(o *Options) { o.Limits.Bytes = 8000 })
+		r.see(8, "a") // a share is 2000 bytes
+		var wg sync.WaitGroup
+		send := func(key string, held int64, want error) {
+			wg.Go(func() {
+				rec, _ := record("a", key)
+				rec.Held = held
+				if _, err := r.Deliver(rec, time.Now().Add(time.Second)); !errors.Is(err, want) {
+					t.Errorf("%d bytes: %v, want %v", held, err, want)
+				}
+			})
+			synctest.Wait()
+		}
+		send(keyOf(0, 8), 1000, event.ErrDeliveryTimeout)
+		send(keyOf(0, 8), 1000, event.ErrDeliveryTimeout)
+		send(keyOf(0, 8), 1000, event.ErrKafkaUnavailable) // its share is full
+		send(keyOf(1, 8), 7000, event.ErrOverloaded)       // an idle lane, but too much for all
+		send(keyOf(1, 8), 6000, event.ErrDeliveryTimeout)
+		send(keyOf(2, 8), 0, event.ErrOverloaded) // the batch counts at least
+		wg.Wait()
+		if held := r.bytes.Load(); held != 8000 {
+			t.Errorf("%d bytes held, want 8000", held)
+		}
+		r.producer.settleAll(nil)
+		send(keyOf(2, 8), 9000, nil) // alone
+		r.producer.settleAll(nil)
+		wg.Wait()
+		if held := r.bytes.Load(); held != 0 {
+			t.Errorf("%d bytes held, and nothing in flight", held)
+		}
+	})
+}
+
 func keyOf(partition, n int32) string {
 	for i := 0; ; i++ {
 		if key := fmt.Sprintf("pk-%d", i); Murmur2.Partition([]byte(key), n) == partition {

@@ -4,8 +4,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/cxrelay/cxrelay/internal/event"
 )
 
 // lane is one partition of one topic: the order of its records, and what is
@@ -34,7 +32,7 @@ func (l *lane) add(f *flight) {
 	}
 	l.tail = f
 	l.records++
-	l.bytes += f.size
+	l.bytes += f.held
 }
 
 // remove takes a settled flight out.
@@ -53,7 +51,7 @@ func (l *lane) remove(f *flight) {
 	}
 	f.prev, f.next = nil, nil
 	l.records--
-	l.bytes -= f.size
+	l.bytes -= f.held
 }
 
 // oldest returns when the oldest unsettled record was produced.
@@ -78,8 +76,8 @@ type flight struct {
 	d        *Deliverer
 	topic    *topic
 	lane     *lane
-	rec      *event.Record
-	size     int64
+	held     int64 // bytes
+	release  func()
 	seq      uint64
 	eventID  string
 	produced time.Time
@@ -99,11 +97,11 @@ type flight struct {
 // never by the handler: until now the producer may have read it.
 func (f *flight) settle(offset int64, err error) {
 	f.lane.remove(f)
-	f.d.release(f.size)
-	if release := f.rec.Release; release != nil {
-		release()
+	f.d.release(f.held)
+	if f.release != nil {
+		f.release()
 	}
-	f.rec = nil
+	f.release = nil
 	f.topic.metrics.settled(time.Since(f.produced), err)
 	f.offset, f.err = offset, err
 	if f.state.CompareAndSwap(waiting, settled) {

@@ -81,7 +81,7 @@ var (
 	usableDesc = prometheus.NewDesc("cxrelay_topic_usable",
 		"1 while records of the topic can be produced, else 0.", []string{"topic"}, nil)
 	bytesDesc = prometheus.NewDesc("cxrelay_record_bytes_in_flight",
-		"Bytes of keys, values, headers and batch overhead of the records not settled yet.", nil, nil)
+		"Bytes of memory that the records not settled yet hold.", nil, nil)
 )
 
 func (f *inFlight) Describe(ch chan<- *prometheus.Desc) {

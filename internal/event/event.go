@@ -42,6 +42,11 @@ type Record struct {
 	Headers   []Header
 	Timestamp time.Time // when the request was received
 
+	// Held is how many bytes of memory the record holds until Release, Value's
+	// included, for the bounds on what is in flight. Delivery counts a record
+	// by its batch where that is more.
+	Held int64
+
 	// Release gives the memory behind Value back. Delivery calls it exactly
 	// once, after the last use of Value. May be nil.
 	Release func()

@@ -192,7 +192,7 @@ func (g *Gateway) decide(d *Delivery, v *Verdict, handed *bool) error {
 	d.seat.matches[secret].Inc()
 
 	doc := g.docs.Get().(*jsontape.Doc)
-	defer g.putDoc(doc)
+	defer func() { g.putDoc(doc) }()
 	v.Event, err = event.Parse(doc, raw, jsontape.Limits{}, &src.Paths)
 	clock.done(stageParse)
 	if err != nil {
@@ -231,7 +231,12 @@ func (g *Gateway) decide(d *Delivery, v *Verdict, handed *bool) error {
 		value = d.Body.framed(sch.ID)
 	}
 
+	if err := d.Body.record(len(v.Event.ID) + len(v.Event.Type) + len(v.Event.Contact)); err != nil {
+		return err
+	}
 	rec := d.record(&v.Event, keyed, rt, sch, value)
+	g.putDoc(doc) // nobody needs it while Kafka is waited for
+	doc = nil
 	*handed = true
 	v.Receipt, err = g.opts.Sink.Deliver(rec, deadline)
 	clock.done(stageDeliver)
@@ -241,8 +246,9 @@ func (g *Gateway) decide(d *Delivery, v *Verdict, handed *bool) error {
 // keptDoc is the most memory, in bytes, that a pooled document may keep.
 const keptDoc = 256 << 10
 
+// putDoc gives a document back; nil has been already.
 func (g *Gateway) putDoc(doc *jsontape.Doc) {
-	if doc.Size() <= keptDoc {
+	if doc != nil && doc.Size() <= keptDoc {
 		doc.Reset() // lets go of the body
 		g.docs.Put(doc)
 	}

@@ -176,7 +176,7 @@ func (r *rig) delivery(body string, secret signature.Secret) *gateway.Delivery {
 
 func (r *rig) body(text string) *gateway.Body {
 	r.t.Helper()
-	b := r.bodies.Get()
+	b := r.bodies.Get(int64(len(text)))
 	for len(text) > 0 {
 		n := copy(b.Spare(), text)
 		if err := b.Advance(n); err != nil {
@@ -468,7 +468,7 @@ func BenchmarkAccept(b *testing.B) {
 	bodies := gateway.NewBodies(r.budget, false)
 	b.ReportAllocs()
 	for b.Loop() {
-		got := bodies.Get()
+		got := bodies.Get(int64(len(body)))
 		if err := got.Advance(copy(got.Spare(), body)); err != nil {
 			b.Fatal(err)
 		}

@@ -83,7 +83,7 @@ func TestRefusalLines(t *testing.T) {
 
 		bodies := NewBodies(NewBudget(1<<20), true)
 		refuse := func(why reason.Reason) {
-			b := bodies.Get()
+			b := bodies.Get(64)
 			n := copy(b.Spare(), `{"body":"private"}`)
 			_ = b.Advance(n)
 			d := &Delivery{Source: &Source{Name: "cxone", Verifier: verifier}, Body: b, ReceivedAt: time.Now(),

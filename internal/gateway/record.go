@@ -35,6 +35,7 @@ func (d *Delivery) record(ev *event.Event, keyed string, rt *route.Route, sch *s
 		Value:     value,
 		Timestamp: d.ReceivedAt,
 		Headers:   make([]event.Header, 0, maxHeaders),
+		Held:      d.Body.held,
 		Release:   d.Body.release,
 	}
 	if keyed != "" {

@@ -167,7 +167,11 @@ func hasForeignCharset(values []string) bool {
 // read reads the body to its end into d. Every way in which it does not come
 // to that end is an error: a sender that breaks off is never answered 2xx.
 func (s *Server) read(x *exchange, d *gateway.Delivery) error {
-	d.Body = s.opts.Bodies.Get()
+	most := x.r.ContentLength
+	if most < 0 {
+		most = x.limits.body + 1
+	}
+	d.Body = s.opts.Bodies.Get(most)
 	control := http.NewResponseController(x.w)
 	for {
 		// One byte over the limit is enough to know.

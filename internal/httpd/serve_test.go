@@ -137,22 +137,6 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
-func TestBudget(t *testing.T) {
-	f := start(t, func(o *httpd.Options) { o.Bodies = gateway.NewBodies(gateway.NewBudget(1000), true) })
-	c := f.client()
-	c.send(post(strings.Repeat("x", 501))) // half of 1000 is for bodies not verified yet
-	a := c.reply("POST")
-	if a.code != 503 || a.Reason != "overloaded" || a.header.Get("Retry-After") != "3" {
-		t.Errorf("%d %s, Retry-After %q", a.code, a.text, a.header.Get("Retry-After"))
-	}
-	c.isClosed()
-	again := f.client()
-	again.send(post(strings.Repeat("x", 500)))
-	if a := again.reply("POST"); a.code != 200 {
-		t.Errorf("after it: %d %s", a.code, a.text)
-	}
-}
-
 func TestConnections(t *testing.T) {
 	const most, reserve = 3, 64
 	f := start(t, func(o *httpd.Options) { o.MaxConnections = most })

@@ -279,3 +279,31 @@ func TestShutdownInTime(t *testing.T) {
 		})
 	})
 }
+
+// TestBudget: half of the budget is for bodies not verified yet, and counts
+// their buffers.
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := gateway.NewBudget(2000)
+		f := pipes(t, func(o *httpd.Options) { o.Bodies = gateway.NewBodies(budget, true) })
+		defer f.stop()
+		half, whole := f.client(), post(strings.Repeat("x", 600))
+		half.send(whole[:len(whole)-1])
+		synctest.Wait()
+		if budget.Used() != 1024 {
+			t.Fatalf("%d bytes held, want the buffer of 1024", budget.Used())
+		}
+		c := f.client()
+		c.send(post("x"))
+		a := c.reply("POST")
+		if a.code != 503 || a.Reason != "overloaded" || a.header.Get("Retry-After") != "3" {
+			t.Errorf("%d %s, Retry-After %q", a.code, a.text, a.header.Get("Retry-After"))
+		}
+		c.isClosed()
+		half.send("x")
+		if a := half.reply("POST"); a.code != 200 {
+			t.Errorf("the one that was there first: %d %s", a.code, a.text)
+		}
+		f.client().isOpen()
+	})
+}

@@ -69,9 +69,13 @@ type Client struct {
 
 	refused atomic.Bool // edge has a trouble of the cluster, that an ack ends
 
-	routed     atomic.Pointer[[]string] // the topics that Run looks at
-	topics     map[string]Topic         // as last reported; Run alone uses it
-	mayProduce bool                     // belongs to Run; see permitted
+	routed atomic.Pointer[[]string] // the topics that Run looks at
+
+	// These belong to Run.
+	topics     map[string]Topic      // as last reported
+	mayProduce bool                  // see permitted
+	asked      map[*kgo.Client]error // producers that were asked for their id in this look, and what they said
+	untimely   string                // what is said of the clock; see watchClock
 
 	mu     sync.Mutex
 	denied map[string]denial // topics that an ACL keeps us from writing to
@@ -89,6 +93,7 @@ func New(o Options) (*Client, error) {
 		topics: make(map[string]Topic, len(o.Topics)),
 		denied: make(map[string]denial),
 		added:  make(map[string]bool),
+		asked:  make(map[*kgo.Client]error),
 	}
 	c.outlets.Store(&map[string]*outlet{})
 	c.routed.Store(&[]string{})
@@ -186,6 +191,7 @@ func (c *Client) Produce(rec *event.Record, partition int32, settle func(offset 
 			c.refused.Store(false)
 			c.edge.clear(ofCluster)
 		}
+		o.timely()
 		settle(r.Offset, nil)
 	})
 }
@@ -207,6 +213,9 @@ func (c *Client) explain(o *outlet, producer *kgo.Client, err error) error {
 	case errors.Is(err, kerr.ClusterAuthorizationFailed):
 		c.refused.Store(true)
 		c.edge.note(ofCluster, err)
+	case errors.Is(err, kerr.InvalidTimestamp):
+		o.untimely.Store(int64(time.Since(c.began)))
+		err = fmt.Errorf("the broker refuses the time of the record, which is this machine's: %w", err)
 	}
 	switch replaced := !o.current(producer); {
 	case replaced && kind == nil:

@@ -12,15 +12,15 @@ import (
 	"github.com/cxrelay/cxrelay/internal/event"
 )
 
-// denial is a write to a topic that an ACL denied. Metadata alone does not
-// show it: a topic that may be described looks as if it could be written to.
+// denial is a topic that an ACL keeps us from writing to, as the broker says
+// with the topic's metadata (KIP-430, Kafka 2.3) or else at the first record.
 type denial struct {
 	err error
 	at  time.Time
 }
 
-// deny remembers that a record was denied, so that the topic counts as
-// unusable until the ACL changes.
+// deny remembers that a topic is denied, so that it counts as unusable until
+// the ACL changes.
 func (c *Client) deny(topic string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -39,18 +39,22 @@ func (c *Client) denial(topic string) error {
 	return nil
 }
 
-// reviewDenials forgets the denials of topics that the broker now says we may
-// write to (KIP-430). A broker that does not say so is tried with the next
-// record, once in a while.
-func (c *Client) reviewDenials(seen map[string]kmsg.MetadataResponseTopic) {
+// reviewRights takes over what the broker says of our right to write to the
+// topics: a topic that may only be described is denied before the first record
+// is, one that may be written to is not denied any more. Where the broker does
+// not say, a denial is tried with the next record, once in a while.
+func (c *Client) reviewRights(seen map[string]kmsg.MetadataResponseTopic) {
 	const unsaid = -1 << 31 // KIP-430: the broker does not fill the field in; nor does one that sends 0
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for name, d := range c.denied {
-		t, ok := seen[name]
-		said := ok && t.ErrorCode == 0 && t.AuthorizedOperations != unsaid && t.AuthorizedOperations != 0
-		if said && mayWrite(t.AuthorizedOperations) || !said && time.Since(d.at) > denialTrial {
+	for name, t := range seen {
+		said := t.ErrorCode == 0 && t.AuthorizedOperations != unsaid && t.AuthorizedOperations != 0
+		d, denied := c.denied[name]
+		switch {
+		case said && mayWrite(t.AuthorizedOperations), !said && denied && time.Since(d.at) > denialTrial:
 			delete(c.denied, name)
+		case said && !denied:
+			c.denied[name] = denial{err: kerr.TopicAuthorizationFailed, at: time.Now()}
 		}
 	}
 }
@@ -63,11 +67,14 @@ func mayWrite(operations int32) bool {
 // permitted tells whether the broker gives this client a producer id. kgo
 // asks for one with the first record and takes a denial for final, so that no
 // later grant would help: it must not ask before the broker says yes. The
-// answer is asked for until it is yes, then never again.
+// answer is asked for until it is yes, then never again. It takes askTimeout at
+// most: no answer is no denial.
 func (c *Client) permitted(ctx context.Context) bool {
 	if c.mayProduce {
 		return true
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	resp, err := kmsg.NewPtrInitProducerIDRequest().RequestWith(ctx, c.cluster)
 	if err != nil {
 		return true // not a denial; the next look asks again

@@ -175,6 +175,8 @@ func ofBroker(err error, m Mechanism) (diagnosis, bool) {
 		return diagnosis{what: "the listener does not use SASL", remedy: "remove kafka.sasl, or use the port of a SASL listener", hold: holdAuth}, true
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
 		return diagnosis{what: "an ACL denies access to the topic", remedy: "allow the operations Write and Describe on the topic for this principal"}, true
+	case errors.Is(err, kerr.InvalidTimestamp):
+		return diagnosis{what: "the broker refuses the time of the records", remedy: "synchronise the clock of this machine, and those of the brokers, with NTP: a topic takes times up to message.timestamp.after.max.ms ahead of its broker's clock, an hour by default"}, true
 	case errors.Is(err, kerr.ClusterAuthorizationFailed):
 		return diagnosis{what: "an ACL denies the idempotent producer", remedy: "allow the operation Write on at least one topic for this principal, or IdempotentWrite on the cluster (older brokers take only that)"}, true
 	}

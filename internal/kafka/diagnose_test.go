@@ -51,6 +51,7 @@ func TestDiagnose(t *testing.T) {
 		{kerr.IllegalSaslState, "does not use SASL", "remove kafka.sasl"},
 		{kerr.TopicAuthorizationFailed, "denies access to the topic", "Write and Describe"},
 		{kerr.ClusterAuthorizationFailed, "denies the idempotent producer", "IdempotentWrite"},
+		{kerr.InvalidTimestamp, "refuses the time of the records", "NTP"},
 
 		{x509.UnknownAuthorityError{}, "unknown authority", "kafka.tls.ca_file"},
 		{x509.SystemRootsError{}, "unknown authority", "kafka.tls.ca_file"},

@@ -45,6 +45,7 @@ const (
 	ofLook     = "look"   // requests fail although connections work
 	ofToken    = "token"  // no token, although a connection may still live on an old one
 	ofSettings = "hidden" // settings that an ACL hides
+	ofClock    = "clock"  // records are refused for their time
 )
 
 // Pace of the edge.
@@ -199,7 +200,7 @@ func (e *edge) say(d diagnosis, place string, err error, now time.Time) {
 		broker = place
 	}
 	level := slog.LevelError
-	if d.hold == 0 {
+	if d.hold == 0 && place != ofCluster && place != ofClock {
 		level = slog.LevelWarn // the network: it may mend itself
 	}
 	e.log.Log(context.Background(), level, "kafka connection problem", slog.String("what", d.what),
@@ -239,7 +240,7 @@ func (e *edge) problems() []Problem {
 	byWhat := map[string]*Problem{}
 	for place, t := range e.troubles {
 		isBroker := strings.Contains(place, ":")
-		if place != ofToken && place != ofSettings && time.Since(t.seen) > forgetAfter {
+		if (isBroker || place == ofLook) && time.Since(t.seen) > forgetAfter {
 			delete(e.troubles, place)
 			continue
 		}

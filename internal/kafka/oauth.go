@@ -1,13 +1,10 @@
 package kafka
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -52,7 +49,7 @@ func (e *TokenError) Error() string {
 func (e *TokenError) Unwrap() error { return e.Err }
 
 func (o *OAuth) mechanism(report func(error)) sasl.Mechanism {
-	token := o.fromFile
+	token := (&tokenFile{path: o.TokenFile}).token
 	if o.TokenFile == "" {
 		token = newTokenCache(newEndpoint(o).fetch).token
 	}
@@ -64,25 +61,6 @@ func (o *OAuth) mechanism(report func(error)) sasl.Mechanism {
 		}
 		return oauth.Auth{Token: t}, nil
 	})
-}
-
-// fromFile reads the token file, so that whoever rotates it needs to tell
-// nobody.
-func (o *OAuth) fromFile(context.Context) (string, error) {
-	f, err := os.Open(o.TokenFile)
-	if err != nil {
-		return "", &TokenError{File: true, Err: err}
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxToken+1))
-	if err != nil {
-		return "", &TokenError{File: true, Err: err}
-	}
-	t := string(bytes.TrimSpace(b))
-	if err := checkToken(t); err != nil {
-		return "", &TokenError{File: true, Err: err}
-	}
-	return t, nil
 }
 
 // checkToken refuses what is no bearer token (RFC 6750 §2.1): another

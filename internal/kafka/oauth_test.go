@@ -258,12 +258,11 @@ func FuzzCheckToken(f *testing.F) {
 
 func TestTokenFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
-	o := &OAuth{TokenFile: file}
 	for content, want := range map[string]string{"abc\n": "abc", " a.b=\r\n\r\n": "a.b=", "": "", "\n": "", "a b": "", strings.Repeat("a", maxToken+2): ""} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, err := o.fromFile(t.Context())
+		got, err := (&tokenFile{file}).token(t.Context())
 		var failed *TokenError
 		if got != want || (err == nil) != (want != "") || err != nil && (!errors.As(err, &failed) || !failed.File) {
 			t.Errorf("%.10q: %q, %v", content, got, err)

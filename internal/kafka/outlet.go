@@ -32,6 +32,8 @@ type outlet struct {
 	gone    atomic.Bool  // the producer's topic id is not the topic's any more
 	suspect atomic.Bool  // the producer failed a record for an unknown reason
 
+	untimely atomic.Int64 // when Kafka last refused the time of a record, nanoseconds after the client began; 0: it has taken one since
+
 	swap     sync.RWMutex // held for reading while a record is handed over
 	producer *kgo.Client
 
@@ -71,14 +73,20 @@ func (o *outlet) now() *kgo.Client {
 func (o *outlet) current(producer *kgo.Client) bool { return o.now() == producer }
 
 // need says why a usable topic needs another producer; "" means that it does not.
-func (o *outlet) need(ctx context.Context, t Topic) string {
+func (c *Client) need(ctx context.Context, o *outlet, t Topic) string {
 	switch {
 	case o.gone.Load(), o.id != t.ID:
 		return "the topic was recreated"
 	case o.limit.Load() != t.MaxMessageBytes:
 		return fmt.Sprintf("max.message.bytes changed from %d to %d", o.limit.Load(), t.MaxMessageBytes)
 	case o.suspect.Load():
-		if err := producerID(ctx, o.now()); err != nil {
+		producer := o.now()
+		err, known := c.asked[producer]
+		if !known { // once in a look: it may take producerFor, and topics share it
+			err = producerID(ctx, producer)
+			c.asked[producer] = err
+		}
+		if err != nil {
 			return err.Error()
 		}
 		o.suspect.Store(false)
@@ -126,7 +134,7 @@ func (c *Client) renewed(ctx context.Context, t Topic, report func(Topic)) Topic
 		o.limit.Store(t.MaxMessageBytes)
 		o.suspect.Store(true)
 	}
-	why := o.need(ctx, t)
+	why := c.need(ctx, o, t)
 	if why == "" {
 		o.tries = 0
 		return t

@@ -136,8 +136,10 @@ func (c *Client) look(ctx context.Context, onTopic func(Topic)) (good bool) {
 		return false
 	}
 	limits := c.maxMessageBytes(ctx, names)
-	c.reviewDenials(details)
+	c.reviewRights(details)
+	c.watchClock(ctx, names)
 	report := func(t Topic) { c.report(t, onTopic) }
+	clear(c.asked)
 	good = true
 	for _, name := range names {
 		t := topicOf(name, details[name])
@@ -198,7 +200,7 @@ func (c *Client) metadata(ctx context.Context, names []string) (map[string]kmsg.
 	defer cancel()
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = false
-	req.IncludeTopicAuthorizedOperations = true // see reviewDenials
+	req.IncludeTopicAuthorizedOperations = true // see reviewRights
 	req.Topics = make([]kmsg.MetadataRequestTopic, 0, len(names))
 	for _, name := range names {
 		t := kmsg.NewMetadataRequestTopic()

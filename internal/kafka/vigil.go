@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"sync"
@@ -21,6 +22,7 @@ const (
 	signTime = time.Second            // what a sign of life may take, from the dial to the answer
 	longSign = 3 * time.Second        // the same for a broker that is known to hang
 	breath   = 100 * time.Millisecond // between two such questions
+	unwanted = 10 * time.Minute       // without an attempt to connect: the broker is not asked on, it may be gone for good
 )
 
 // errHangs is the fault of a broker that answers nothing while its host, or
@@ -44,7 +46,7 @@ type vigil struct {
 	waits  sync.WaitGroup // one for each broker that hangs
 
 	mu    sync.Mutex
-	hung  map[string]bool      // by host:port
+	hung  map[string]time.Time // by host:port: when somebody last wanted to connect
 	asked map[string]*sign     // under way
 	lived map[string]time.Time // last sign of life
 }
@@ -56,7 +58,7 @@ type sign struct {
 }
 
 func newVigil(dial DialFunc, clientID string) *vigil {
-	v := &vigil{dial: dial, hung: map[string]bool{}, asked: map[string]*sign{}, lived: map[string]time.Time{}}
+	v := &vigil{dial: dial, hung: map[string]time.Time{}, asked: map[string]*sign{}, lived: map[string]time.Time{}}
 	v.ctx, v.cancel = context.WithCancel(context.Background())
 	// Version 0 of ApiVersions is known to every broker, and answered before
 	// authentication (KIP-35, KIP-152).
@@ -94,18 +96,33 @@ func (v *vigil) connect(ctx context.Context, network, host string) (net.Conn, er
 	}
 }
 
+// hangs tells a connection, or who wants one, whether the broker hangs.
 func (v *vigil) hangs(host string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.hung[host]
+	_, hung := v.hung[host]
+	if hung {
+		v.hung[host] = time.Now()
+	}
+	return hung
+}
+
+// givenUp tells whether nobody has wanted a broker that hangs for so long that
+// it need not be asked on: its host is most likely not one of the cluster's any
+// more. Should it be wanted again, the next dial tells what it is.
+func (v *vigil) givenUp(host string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return time.Since(v.hung[host]) > unwanted
 }
 
 // silent is called for a connection that waits in vain. It returns whether the
 // broker hangs, which takes at most signTime.
 func (v *vigil) silent(host string) bool {
 	v.mu.Lock()
+	_, hung := v.hung[host]
 	switch {
-	case v.hung[host]:
+	case hung:
 		v.mu.Unlock()
 		return true
 	case time.Since(v.lived[host]) < silence:
@@ -129,23 +146,26 @@ func (v *vigil) silent(host string) bool {
 	defer v.mu.Unlock()
 	delete(v.asked, host)
 	if !s.hung {
-		v.lived[host] = time.Now()
+		now := time.Now()
+		maps.DeleteFunc(v.lived, func(_ string, at time.Time) bool { return now.Sub(at) >= silence })
+		v.lived[host] = now
 	}
 	close(s.came)
 	return s.hung
 }
 
 // condemn refuses a broker until it shows a sign of life, or fails in another
-// way than by silence: that shows on connections by itself.
+// way than by silence (that shows on connections by itself), or nobody wants it
+// any more.
 func (v *vigil) condemn(host string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.hung[host] || v.ctx.Err() != nil {
+	if _, hung := v.hung[host]; hung || v.ctx.Err() != nil {
 		return
 	}
-	v.hung[host] = true
+	v.hung[host] = time.Now()
 	v.waits.Go(func() {
-		for isTimeout(v.signOfLife(host, longSign)) {
+		for isTimeout(v.signOfLife(host, longSign)) && !v.givenUp(host) && v.ctx.Err() == nil {
 			select {
 			case <-time.After(breath):
 			case <-v.ctx.Done():

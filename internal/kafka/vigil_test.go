@@ -295,6 +295,44 @@ func TestDialTimesOut(t *testing.T) {
 }
 
 // TestStopEndsQuestions: nobody waits for a broker at the end.
+// TestGoneForGood: a broker that hangs is asked on as long as somebody wants to
+// connect; a host that left the cluster is let be, and leaves nothing behind.
+func TestGoneForGood(t *testing.T) {
+	p := &peer{refuse: os.ErrDeadlineExceeded}
+	watch(t, p, func(t *testing.T, v *vigil, _ func() net.Conn) {
+		dial := func() error {
+			_, err := v.connect(t.Context(), "tcp", host)
+			return err
+		}
+		if err := dial(); !errors.Is(err, errHangs) {
+			t.Fatal(err)
+		}
+		for range 30 { // wanted now and then for half an hour
+			time.Sleep(time.Minute)
+			if err := dial(); !errors.Is(err, errHangs) || isTimeout(err) {
+				t.Fatal(err)
+			}
+		}
+		before, _ := p.counted()
+		time.Sleep(unwanted - time.Minute)
+		if now, _ := p.counted(); now < before+100 {
+			t.Errorf("%d questions in nine minutes", now-before)
+		}
+		time.Sleep(2 * time.Minute)
+		before, _ = p.counted()
+		time.Sleep(time.Hour)
+		v.mu.Lock()
+		kept := len(v.hung)
+		v.mu.Unlock()
+		if now, _ := p.counted(); now != before || kept != 0 {
+			t.Errorf("%d questions to a host that nobody wants, %d kept in mind", now-before, kept)
+		}
+		if err := dial(); !errors.Is(err, errHangs) {
+			t.Errorf("wanted again: %v", err)
+		}
+	})
+}
+
 func TestStopEndsQuestions(t *testing.T) {
 	p := &peer{sign: forever, answer: forever}
 	watch(t, p, func(t *testing.T, v *vigil, connect func() net.Conn) {

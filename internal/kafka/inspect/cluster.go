@@ -140,6 +140,10 @@ func mayDescribe(ctx context.Context, cl *kgo.Client) bool {
 	return resp.ClusterAuthorizedOperations&(1<<kmsg.ACLOperationDescribe) != 0
 }
 
+// ClockOf compares the clocks. It is no part of a look at topics, and asks two
+// questions at most.
+func ClockOf(ctx context.Context, cl *kgo.Client) Clock { return clock(ctx, cl) }
+
 // clock asks the active controller for the state of the metadata quorum. Its
 // answer holds the controller's own time, as the time at which it last heard
 // of itself.

@@ -91,12 +91,20 @@ func (j *judge) clock(c Clock) {
 		return
 	}
 	if apart := c.Ahead.Abs() - c.Within; apart > maxSkew {
-		side := "behind"
-		if c.Ahead < 0 {
-			side = "ahead of"
-		}
-		j.add(Warning, ClockSkew, "synchronise both with NTP: records carry this machine's time",
-			"this machine's clock is %v %s that of the cluster's controller", c.Ahead.Abs().Round(100*time.Millisecond), side)
+		j.add(Warning, ClockSkew, "synchronise both with NTP: records carry this machine's time", "%s", c)
+	}
+}
+
+// String says how far this machine's clock is from the cluster's, or that it
+// is not known.
+func (c Clock) String() string {
+	switch {
+	case c.Err != nil:
+		return fmt.Sprintf("how far this machine's clock is from the cluster's is not visible (%v)", c.Err)
+	case c.Ahead < 0:
+		return fmt.Sprintf("this machine's clock is %v ahead of that of the cluster's controller", c.Ahead.Abs().Round(100*time.Millisecond))
+	default:
+		return fmt.Sprintf("this machine's clock is %v behind that of the cluster's controller", c.Ahead.Round(100*time.Millisecond))
 	}
 }
 

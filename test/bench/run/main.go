@@ -7,7 +7,8 @@
 // and the relay, each as a process of its own, and gives the two servers the
 // same load in turn, round after round. CPU time is what the kernel accounts to the server's process,
 // all threads, during its window; figures are medians over the rounds and the
-// ratio is the median of the ratios of each round. A figure without the
+// ratio is the median of the ratios of each round. Memory is the most that the
+// process ever had resident in the whole case. A figure without the
 // other beside it means nothing: machines differ, and so do their neighbors.
 package main
 
@@ -125,6 +126,7 @@ type server struct {
 	addr    string
 	process *process
 	samples []sample
+	peak    int64 // bytes of memory, from the start to the end of the case
 }
 
 // measure runs all rounds of one case and returns the reference first.
@@ -153,6 +155,11 @@ func measure(ctx context.Context, o options, c traffic.Case) ([]*server, error) 
 	}
 	if err := rounds(ctx, o, layout, c, servers); err != nil {
 		return nil, fmt.Errorf("%w%s", err, broker.lastWords())
+	}
+	for _, s := range servers {
+		if s.peak, err = s.process.peakRSS(); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
 	}
 	return servers, nil
 }

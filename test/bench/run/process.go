@@ -201,6 +201,27 @@ func (p *process) cpuTime() (time.Duration, error) {
 	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(errUser, errSystem)
 }
 
+// peakRSS returns the most memory, in bytes, that the process ever had
+// resident, by proc(5): VmHWM of /proc/PID/status.
+func (p *process) peakRSS() (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("process is gone: %w%s", err, p.lastWords())
+	}
+	return parsePeak(status)
+}
+
+// parsePeak finds the peak in a status file; the kernel writes kB for KiB.
+func parsePeak(status []byte) (int64, error) {
+	for line := range strings.Lines(string(status)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmHWM:" {
+			n, err := strconv.ParseInt(fields[1], 10, 64)
+			return n << 10, err
+		}
+	}
+	return 0, errors.New("no VmHWM in the status of the process")
+}
+
 // lastWords returns the end of the process's stderr, for an error text.
 func (p *process) lastWords() string {
 	if text := p.stderr.String(); text != "" {

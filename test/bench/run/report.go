@@ -27,6 +27,7 @@ type row struct {
 	Ratio        float64 `json:"ratio"` // to the floor, median over the rounds
 	P50Micros    float64 `json:"p50_us"`
 	P99Micros    float64 `json:"p99_us"`
+	PeakMiB      float64 `json:"peak_rss_mib"`
 	Failed       int     `json:"failed"`
 }
 
@@ -48,7 +49,8 @@ func summarize(c traffic.Case, s, ref *server) row {
 		CPUMicros:    median(cpu), CPUMin: slices.Min(cpu), CPUMax: slices.Max(cpu),
 		Ratio:     median(ratio),
 		P50Micros: median(p50), P99Micros: median(p99),
-		Failed: failed,
+		PeakMiB: float64(s.peak) / (1 << 20),
+		Failed:  failed,
 	}
 }
 
@@ -76,7 +78,7 @@ func newReport(w io.Writer, format string) *report {
 		return &report{json: json.NewEncoder(w)}
 	}
 	r := &report{table: tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)}
-	fmt.Fprintln(r.table, "case\tbytes\tserver\tevents/s\tCPU us/event\tmin\tmax\tratio\tp50 ms\tp99 ms\tfailed\t")
+	fmt.Fprintln(r.table, "case\tbytes\tserver\tevents/s\tCPU us/event\tmin\tmax\tratio\tp50 ms\tp99 ms\tpeak RSS MiB\tfailed\t")
 	return r
 }
 
@@ -90,9 +92,9 @@ func (r *report) add(c traffic.Case, servers []*server) (failed int) {
 			r.err = cmp.Or(r.err, r.json.Encode(line))
 			continue
 		}
-		fmt.Fprintf(r.table, "%s\t%d\t%s\t%.0f\t%.1f\t%.1f\t%.1f\t%.2f\t%.2f\t%.2f\t%d\t\n",
+		fmt.Fprintf(r.table, "%s\t%d\t%s\t%.0f\t%.1f\t%.1f\t%.1f\t%.2f\t%.2f\t%.2f\t%.0f\t%d\t\n",
 			line.Case, line.Bytes, line.Server, line.EventsPerSec, line.CPUMicros, line.CPUMin, line.CPUMax,
-			line.Ratio, line.P50Micros/1000, line.P99Micros/1000, line.Failed)
+			line.Ratio, line.P50Micros/1000, line.P99Micros/1000, line.PeakMiB, line.Failed)
 	}
 	return failed
 }

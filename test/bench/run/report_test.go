@@ -20,7 +20,7 @@ func window(cpu time.Duration, ok int, failed map[string]int) sample {
 func TestRatioIsPairedByRound(t *testing.T) {
 	ms := time.Millisecond
 	floor := &server{name: "floor", samples: []sample{window(10*ms, 1000, nil), window(40*ms, 1000, nil), window(10*ms, 1000, nil)}}
-	relay := &server{name: "relay", samples: []sample{window(20*ms, 1000, nil), window(80*ms, 1000, nil), window(50*ms, 1000, map[string]int{"503": 2, "error": 1})}}
+	relay := &server{name: "relay", peak: 48 << 20, samples: []sample{window(20*ms, 1000, nil), window(80*ms, 1000, nil), window(50*ms, 1000, map[string]int{"503": 2, "error": 1})}}
 
 	var out bytes.Buffer
 	r := newReport(&out, "json")
@@ -40,7 +40,7 @@ func TestRatioIsPairedByRound(t *testing.T) {
 	if rows[0].Ratio != 1 || rows[0].CPUMicros != 10 {
 		t.Errorf("floor: ratio %v at %v us, want 1 at 10 us", rows[0].Ratio, rows[0].CPUMicros)
 	}
-	want := row{Case: "x", Bytes: 3, Server: "relay", Rounds: 3, EventsPerSec: 1000, CPUMicros: 50, CPUMin: 20, CPUMax: 80, Ratio: 2, Failed: 3}
+	want := row{Case: "x", Bytes: 3, Server: "relay", Rounds: 3, EventsPerSec: 1000, CPUMicros: 50, CPUMin: 20, CPUMax: 80, Ratio: 2, PeakMiB: 48, Failed: 3}
 	if rows[1] != want {
 		t.Errorf("relay:\n got %+v\nwant %+v", rows[1], want)
 	}
@@ -71,5 +71,20 @@ func TestTailKeepsTheEnd(t *testing.T) {
 	}
 	if text.String() != "defg" {
 		t.Errorf("kept %q, want defg", text.String())
+	}
+}
+
+func TestPeakIsFound(t *testing.T) {
+	for status, want := range map[string]int64{
+		"Name:\trelay VmHWM: 1 kB\nVmPeak:\t  900 kB\nVmHWM:\t   48000 kB\nVmRSS:\t 40000 kB\n": 48000 << 10,
+		"VmHWM:\t7 kB":        7 << 10,
+		"VmRSS:\t 40000 kB\n": 0,
+		"VmHWM:\t many kB\n":  0,
+		"":                    0,
+	} {
+		got, err := parsePeak([]byte(status))
+		if got != want || (err == nil) != (want > 0) {
+			t.Errorf("%q: %d, %v, want %d", status, got, err, want)
+		}
 	}
 }
