@@ -127,22 +127,35 @@ func TestJournalIsWhole(t *testing.T) {
 	}
 }
 
-// TestWaits: a contact that waits has one event under way.
+// TestWaits: a contact that waits has one event under way, and one that does
+// not as many as it may.
 func TestWaits(t *testing.T) {
-	r := newRelay(t, func(string, int) int { return 200 })
-	all, _ := run(t, load.Options{URLs: []string{r.URL}, Events: 300, Contacts: 5, Habits: load.Habits{Waits: 1}})
-	open, contacts := map[string]int{}, map[int]string{}
-	for _, e := range all {
-		switch e.Kind {
-		case 'E':
-			contacts[e.Event.Number] = e.Event.Contact
-		case 'S':
-			if open[contacts[e.Event.Number]]++; open[contacts[e.Event.Number]] > 1 {
-				t.Fatalf("contact %s has two events under way", contacts[e.Event.Number])
+	for name, c := range map[string]struct {
+		habits load.Habits
+		most   int
+	}{
+		"waits":           {load.Habits{Waits: 1, Beside: 3}, 1},
+		"three at a time": {load.Habits{Beside: 3}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRelay(t, func(string, int) int { return 200 })
+			all, stats := run(t, load.Options{URLs: []string{r.URL}, Events: 300, Contacts: 5, Habits: c.habits})
+			open, contacts, most := map[string]int{}, map[int]string{}, 0
+			for _, e := range all {
+				switch e.Kind {
+				case 'E':
+					contacts[e.Event.Number] = e.Event.Contact
+				case 'S':
+					open[contacts[e.Event.Number]]++
+					most = max(most, open[contacts[e.Event.Number]])
+				case 'A':
+					open[contacts[e.Event.Number]]--
+				}
 			}
-		case 'A':
-			open[contacts[e.Event.Number]]--
-		}
+			if most != c.most || stats.Accepted.Load() != 300 {
+				t.Errorf("a contact has %d events under way, want %d; %d accepted", most, c.most, stats.Accepted.Load())
+			}
+		})
 	}
 }
 
