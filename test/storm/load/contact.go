@@ -48,7 +48,7 @@ func (c *contact) chance(share float64) bool {
 func (c *contact) offer(ctx context.Context, p plan) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.queue) >= longestQueue {
+	if len(c.queue) >= cmp.Or(c.load.o.Habits.Queue, longestQueue) {
 		return false
 	}
 	if c.lanes > 0 {

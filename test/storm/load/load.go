@@ -47,6 +47,7 @@ type Type struct{ Name, Topic string }
 type Habits struct {
 	Waits      float64 // contacts that send only after the 2xx of the event before
 	Beside     int     // events that a contact which does not wait has under way, while others queue; 0: as many as come
+	Queue      int     // events that a contact has before it, at most: what comes then is skipped; 0: 256
 	GivesUp    float64 // contacts that give up an event after Tries attempts
 	Tries      int
 	Repeats    float64 // events that are sent again although they were accepted, half of them at the same time

@@ -3,6 +3,7 @@ package load_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -156,6 +157,28 @@ func TestWaits(t *testing.T) {
 				t.Errorf("a contact has %d events under way, want %d; %d accepted", most, c.most, stats.Accepted.Load())
 			}
 		})
+	}
+}
+
+// TestQueue: a contact that may have two events before it skips the rest, of a
+// hundred; some of those that come while the load ends may be among the accepted.
+func TestQueue(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	r := newRelay(t, func(string, int) int { <-ctx.Done(); return 200 })
+	w, err := journal.Create(filepath.Join(t.TempDir(), "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stats load.Stats
+	if err := errors.Join(load.Run(ctx, load.Options{
+		URLs: []string{r.URL}, Secret: secret, Journal: w, Rate: 1000, Connections: 50, Contacts: 1, Drain: 10 * time.Second,
+		Types: []load.Type{{Name: "A", Topic: "a"}}, Habits: load.Habits{Waits: 1, Queue: 2},
+	}, &stats), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if n := stats.Accepted.Load(); n > 20 || n != stats.Events.Load() || stats.Skipped.Load() == 0 {
+		t.Errorf("%d accepted, %d skipped", n, stats.Skipped.Load())
 	}
 }
 
