@@ -190,15 +190,6 @@ func (j *Judge) born(e journal.Event) error {
 	return nil
 }
 
-// number finds an event by its id.
-func (j *Judge) number(id string) (int, bool) {
-	if n, ok := j.own[id]; ok {
-		return int(n), true
-	}
-	n, ok := journal.Number(id)
-	return n, ok && n < len(j.events) && !j.events[n].named
-}
-
 // attacked: net/http answers some broken requests itself, without a reason;
 // 501 is its word for a transfer coding that it does not know.
 func (j *Judge) attacked(name string, a journal.Answer) {
