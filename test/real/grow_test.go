@@ -17,7 +17,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
+	"github.com/cxrelay/cxrelay/test/storm"
+	"github.com/cxrelay/cxrelay/test/storm/journal"
+	"github.com/cxrelay/cxrelay/test/storm/judge"
 )
 
 // What the topics of TestTopicGrows have before and after, and who sends. The
@@ -38,15 +40,10 @@ type place struct{ topic, key string }
 // without it warns and moves just those that Kafka's own producer would.
 func TestTopicGrows(t *testing.T) {
 	cluster := rig.Cluster(t)
-	topics := judge.Topics()
+	topics := storm.Topics()
 	relay := start(t, cluster, real.Setup{})
-	var journal judge.Journal
-	sender := judge.NewSender(relay.URL, secret, &journal)
-	defer sender.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-
-	wait := sender.Crowd(ctx, judge.Crowd{Contacts: growers, Events: growersEvents, Senders: 2, Over: growersOver})
+	book := newBook(t)
+	wait := book.crowd(t, crowd{name: "c", contacts: growers, events: growersEvents, over: growersOver, waits: 0.5, beside: 2}, relay)
 	real.Pass(t, time.Second)
 	cluster.Grow(many, topics...)
 	grown := time.Now()
@@ -54,7 +51,7 @@ func TestTopicGrows(t *testing.T) {
 	seen := time.Now()
 	wait()
 	after := 0
-	for _, e := range journal.Events() {
+	for _, e := range book.read(t) {
 		if e.Sent.After(seen) {
 			after++
 		}
@@ -63,10 +60,10 @@ func TestTopicGrows(t *testing.T) {
 	if after < growers {
 		t.Errorf("only %d events were sent after the relay saw the topics grow", after)
 	}
-	settled(t, relay, &journal)
+	settled(t, relay, book)
 	records := cluster.ReadMany(topics...)
-	v := judge.Judge(&journal, records, relay.Log(t))
-	report(t, v)
+	v := book.judge(t, records, relay.Log(t))
+	kept(t, v)
 	if v.Accepted != growers*growersEvents {
 		t.Errorf("%d of %d events were accepted in the end", v.Accepted, growers*growersEvents)
 	}
@@ -79,7 +76,7 @@ func TestTopicGrows(t *testing.T) {
 
 	t.Run("restarted with the pins", func(t *testing.T) {
 		again := restarted(t, cluster, real.Setup{Args: []string{"--config", pinned(t, topics)}})
-		everyContact(t, again, 1000)
+		everyContact(t, again, "pinned")
 		if !counts(t, again, few, many, few) {
 			t.Errorf("metrics do not say that %d of %d partitions are used, as configured", few, many)
 		}
@@ -105,7 +102,7 @@ func TestTopicGrows(t *testing.T) {
 		if !counts(t, again, many, many, 0) {
 			t.Errorf("metrics do not say that all %d partitions are used", many)
 		}
-		moved(t, cluster, topics, before, everyContact(t, again, 2000))
+		moved(t, cluster, topics, before, everyContact(t, again, "unpinned"))
 	})
 }
 
@@ -115,7 +112,7 @@ func moved(t *testing.T, cluster *real.Cluster, topics []string, before map[plac
 	t.Helper()
 	keys := make([]string, growers)
 	for i := range keys {
-		keys[i] = fnvKey(fmt.Sprintf("c%d", i))
+		keys[i] = fnvKey(fmt.Sprintf("c-%d", i))
 	}
 	java := cluster.Partitions(many, keys)
 	found, gone := 0, 0
@@ -146,25 +143,26 @@ func restarted(t *testing.T, cluster *real.Cluster, setup real.Setup) *real.Rela
 }
 
 // everyContact sends an event of each contact to each topic, and returns
-// their ids.
-func everyContact(t *testing.T, relay *real.Relay, n int) map[string]bool {
+// their ids, which begin with a name.
+func everyContact(t *testing.T, relay *real.Relay, name string) map[string]bool {
 	t.Helper()
-	var journal judge.Journal
-	sender := judge.NewSender(relay.URL, secret, &journal)
-	defer sender.Close()
+	book := newBook(t)
+	sender := book.sender(t, relay)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	ids := map[string]bool{}
 	for i := range growers {
-		for k, kind := range judge.Types() {
-			e := judge.NewEvent(kind, fmt.Sprintf("c%d", i), n+k)
+		for _, kind := range storm.Types() {
+			id, contact := fmt.Sprintf("%s-%d-%s", name, i, kind.Name), fmt.Sprintf("c-%d", i)
+			e := sender.Given(journal.Event{Own: id, Contact: contact, Type: kind.Name, Topic: kind.Topic},
+				fmt.Sprintf(`{"eventId":%q,"actionType":%q,"contactId":%q}`, id, kind.Name, contact))
 			if a := sender.Insist(ctx, e); a.Status != http.StatusOK {
-				t.Fatalf("%s: %+v", e.ID, a)
+				t.Fatalf("%s: %+v", id, a)
 			}
-			ids[e.ID] = true
+			ids[id] = true
 		}
 	}
-	settled(t, relay, &journal)
+	settled(t, relay, book)
 	return ids
 }
 
@@ -180,7 +178,7 @@ func onlyPlaces(t *testing.T, records []*kgo.Record) map[place]int32 {
 		}
 		places[at] = r.Partition
 	}
-	if want := growers * len(judge.Topics()); len(places) != want {
+	if want := growers * len(storm.Topics()); len(places) != want {
 		t.Errorf("%d keys in all topics, want %d", len(places), want)
 	}
 	return places
@@ -190,7 +188,7 @@ func onlyPlaces(t *testing.T, records []*kgo.Record) map[place]int32 {
 func counts(t *testing.T, relay *real.Relay, used, actual, configured float64) bool {
 	t.Helper()
 	m := relay.Metrics(t)
-	for _, topic := range judge.Topics() {
+	for _, topic := range storm.Topics() {
 		label := `{topic="` + topic + `"}`
 		if m["cxrelay_topic_partitions_pinned"+label] != used || m["cxrelay_topic_partitions"+label] != actual ||
 			m["cxrelay_topic_partitions_configured"+label] != configured {

@@ -15,7 +15,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
+	"github.com/cxrelay/cxrelay/test/storm"
+	"github.com/cxrelay/cxrelay/test/storm/journal"
+	"github.com/cxrelay/cxrelay/test/storm/load"
 )
 
 // hangsVariable asks for so many rounds of TestHungLeader, which takes half a
@@ -73,17 +75,16 @@ func TestHungLeader(t *testing.T) {
 func hangs(t *testing.T, cluster *real.Cluster, mutant real.Mutant, id int) time.Duration {
 	const longest = 25 * time.Second
 	relay := start(t, cluster, real.Setup{Mutant: mutant})
-	cluster.LeadBy(id, judge.Topics()...)
-	var journal judge.Journal
-	sender := judge.NewSender(relay.URL, secret, &journal)
-	defer sender.Close()
+	cluster.LeadBy(id, storm.Topics()...)
+	book := newBook(t)
+	sender := book.sender(t, relay)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var lanes sync.WaitGroup
 	firsts := make([]*first200, 32)
 	for i := range firsts {
-		firsts[i] = &first200{contact: contactOf(judge.Topics()[i/8], int32(i%8))} //nolint:gosec // at most 7
-		lanes.Go(func() { firsts[i].send(ctx, sender, judge.Types()[i/8]) })
+		firsts[i] = &first200{contact: contactOf(storm.Topics()[i/8], int32(i%8))} //nolint:gosec // at most 7
+		lanes.Go(func() { firsts[i].send(ctx, sender, storm.Types()[i/8]) })
 	}
 	real.Pass(t, 2*time.Second)
 	cluster.Pause(id)
@@ -91,7 +92,7 @@ func hangs(t *testing.T, cluster *real.Cluster, mutant real.Mutant, id int) time
 	for _, f := range firsts {
 		f.await(hung)
 	}
-	real.Until(t, "all partitions have other leaders", longest, func() bool { return !cluster.Leads(id, judge.Topics()...) })
+	real.Until(t, "all partitions have other leaders", longest, func() bool { return !cluster.Leads(id, storm.Topics()...) })
 	moved := time.Now()
 	fresh := make(chan time.Duration, 1)
 	go func() { fresh <- freshClient(ctx, cluster.Live(), moved) }()
@@ -113,7 +114,7 @@ func hangs(t *testing.T, cluster *real.Cluster, mutant real.Mutant, id int) time
 	slices.Sort(took)
 	round := func(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond) }
 	t.Logf("moved after %s; then first partition after %s, median %s, last %s; a fresh client %s; %v",
-		round(moved.Sub(hung)), round(took[0]), round(took[len(took)/2]), round(took[len(took)-1]), round(kafka), judge.Time(journal.Answers()).Refused)
+		round(moved.Sub(hung)), round(took[0]), round(took[len(took)/2]), round(took[len(took)-1]), round(kafka), journal.Time(book.attempts(t)).Refused)
 	return round(took[len(took)-1])
 }
 
@@ -139,24 +140,25 @@ func (f *first200) at() time.Time {
 
 // send sends an event every 100 ms, whatever became of those before. What was
 // on its way from the broker when it was stopped may arrive just after.
-func (f *first200) send(ctx context.Context, s *judge.Sender, kind string) {
+func (f *first200) send(ctx context.Context, s *load.Sender, kind load.Type) {
 	const grace = 200 * time.Millisecond
 	var all sync.WaitGroup
 	defer all.Wait()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for n := 0; ; n++ {
+	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
 		all.Go(func() {
-			a := s.Send(context.WithoutCancel(ctx), judge.NewEvent(kind, f.contact, n), nil)
+			a := s.Send(context.WithoutCancel(ctx), s.Event(f.contact, kind))
+			at := time.Now()
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			if a.Status == 200 && !f.from.IsZero() && a.At.Sub(f.from) > grace && f.found.IsZero() {
-				f.found = a.At
+			if a.Status == 200 && !f.from.IsZero() && at.Sub(f.from) > grace && f.found.IsZero() {
+				f.found = at
 			}
 		})
 	}
@@ -172,7 +174,7 @@ func freshClient(ctx context.Context, brokers []string, since time.Time) time.Du
 	}
 	defer cl.Close()
 	var records []*kgo.Record
-	for _, topic := range judge.Topics() {
+	for _, topic := range storm.Topics() {
 		for p := range int32(8) {
 			records = append(records, &kgo.Record{Topic: topic, Partition: p, Value: []byte("fresh")})
 		}

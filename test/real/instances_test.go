@@ -3,20 +3,17 @@
 package real_test
 
 import (
-	"context"
-	"errors"
-	"io"
 	"net/http"
-	"net/url"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
+	"github.com/cxrelay/cxrelay/test/storm"
+	"github.com/cxrelay/cxrelay/test/storm/judge"
+	"github.com/cxrelay/cxrelay/test/storm/load"
 )
 
 // TestTwoInstances: a sender alternates between two relays. Contacts that wait
@@ -24,17 +21,14 @@ import (
 func TestTwoInstances(t *testing.T) {
 	cluster := rig.Cluster(t, real.Brokers(3))
 	relays := pair(t, cluster)
-	var journal judge.Journal
-	sender := alternating(t, relays, &journal)
-	defer sender.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	sender.Crowd(ctx, judge.Crowd{Contacts: 200, Events: 40, Senders: 3, Over: 12 * time.Second})()
+	book := newBook(t)
+	warmed(t, relays, book)
+	book.crowd(t, crowd{name: "c", contacts: 200, events: 40, over: 12 * time.Second, waits: 0.5, beside: 3}, relays...)()
 
-	balanced(t, relays, &journal)
-	records := cluster.ReadMany(judge.Topics()...)
-	v := judge.Judge(&journal, records, logs(t, relays))
-	report(t, v)
+	balanced(t, relays, book)
+	records := cluster.ReadMany(storm.Topics()...)
+	v := book.judge(t, records, logs(t, relays))
+	kept(t, v)
 	if want := 200*40 + 4*len(relays); v.Accepted != want {
 		t.Errorf("%d of %d events were accepted in the end", v.Accepted, want)
 	}
@@ -48,12 +42,9 @@ func TestTwoInstances(t *testing.T) {
 func TestRollingRestart(t *testing.T) {
 	cluster := rig.Cluster(t, real.Brokers(3))
 	relays := pair(t, cluster)
-	var journal judge.Journal
-	sender := alternating(t, relays, &journal)
-	defer sender.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	wait := sender.Crowd(ctx, judge.Crowd{Contacts: 200, Events: 40, Senders: 3, Over: 18 * time.Second})
+	book := newBook(t)
+	warmed(t, relays, book)
+	wait := book.crowd(t, crowd{name: "c", contacts: 200, events: 40, over: 18 * time.Second, waits: 0.5, beside: 3}, relays...)
 	var marks []mark
 	for range 2 {
 		for i, relay := range relays {
@@ -66,10 +57,10 @@ func TestRollingRestart(t *testing.T) {
 	}
 	wait()
 
-	recoveries(t, &journal, marks)
-	gracious(t, &journal)
-	v := judge.Judge(&journal, cluster.ReadMany(judge.Topics()...), logs(t, relays))
-	report(t, v)
+	recoveries(t, book, marks)
+	gracious(t, book)
+	v := book.judge(t, cluster.ReadMany(storm.Topics()...), logs(t, relays))
+	kept(t, v)
 	if want := 200*40 + 4*len(relays); v.Accepted != want {
 		t.Errorf("%d of %d events were accepted in the end", v.Accepted, want)
 	}
@@ -87,24 +78,17 @@ func pair(t *testing.T, cluster *real.Cluster) []*real.Relay {
 	return []*real.Relay{first, second}
 }
 
-// alternating returns a sender to all the relays. Each has had its first events
-// accepted, which takes longer; see warm.
-func alternating(t *testing.T, relays []*real.Relay, j *judge.Journal) *judge.Sender {
+// warmed has each relay accept its first events, which takes longer; see warm.
+func warmed(t *testing.T, relays []*real.Relay, b *book) {
 	t.Helper()
 	for i, relay := range relays {
-		alone := judge.NewSender(relay.URL, secret, j)
-		for n, kind := range judge.Types() {
-			if a := alone.Insist(t.Context(), judge.NewEvent(kind, "first of "+instances[i], n)); a.Status != http.StatusOK {
+		alone := b.sender(t, relay)
+		for _, kind := range storm.Types() {
+			if a := alone.Insist(t.Context(), alone.Event("first of "+instances[i], kind)); a.Status != http.StatusOK {
 				t.Fatalf("first event: %+v", a)
 			}
 		}
-		alone.Close()
 	}
-	sender := judge.NewSender(relays[0].URL, secret, j)
-	for _, other := range relays[1:] {
-		sender.Alternate(other.URL)
-	}
-	return sender
 }
 
 func logs(t *testing.T, relays []*real.Relay) (all string) {
@@ -116,18 +100,14 @@ func logs(t *testing.T, relays []*real.Relay) (all string) {
 }
 
 // balanced checks the books of several relays, which share a sender.
-func balanced(t *testing.T, relays []*real.Relay, j *judge.Journal) {
+func balanced(t *testing.T, relays []*real.Relay, b *book) {
 	t.Helper()
 	saw, counted := map[string]float64{}, map[string]float64{}
-	for _, a := range j.Answers() {
+	for _, a := range b.attempts(t) {
 		saw[a.Reason]++
 	}
 	for i, relay := range relays {
-		var m map[string]float64
-		real.Until(t, "nothing is pending", settleLimit, func() bool {
-			m = relay.Metrics(t)
-			return m["cxrelay_records_pending"] == 0 && m["cxrelay_events_in_flight"] == 0
-		})
+		m := idle(t, relay)
 		for reason := range saw {
 			n := m[`cxrelay_events_total{reason="`+reason+`",source="cxone"}`]
 			t.Logf("relay %s answered %s %v times", instances[i], reason, n)
@@ -164,36 +144,21 @@ func switches(t *testing.T, records []*kgo.Record) (n int) {
 
 // gracious checks what senders met during restarts: nothing but answers that
 // ask to try again, and connections that were refused or closed.
-func gracious(t *testing.T, j *judge.Journal) {
+func gracious(t *testing.T, b *book) {
 	t.Helper()
 	met := map[string]int{}
-	for _, a := range j.Answers() {
+	for _, a := range b.attempts(t) {
 		switch {
 		case a.Status == 0:
-			met[kindOf(a.Err)]++
+			met[a.Reason]++
 		case a.Status == http.StatusOK || a.Status == http.StatusServiceUnavailable && a.Reason != "topic_unavailable": // nothing is wrong with a topic
 			met[a.Reason]++
 		default:
-			t.Errorf("answered %d %s %v", a.Status, a.Reason, a.Err)
+			t.Errorf("answered %d %s", a.Status, a.Reason)
 		}
 	}
 	t.Logf("senders met %v", met)
-	if met["refused"] == 0 {
+	if met[load.Refused] == 0 {
 		t.Error("no connection was refused: the restarts were not felt, this shows little")
 	}
-}
-
-// kindOf names what a sender met instead of an answer.
-func kindOf(err error) string {
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "reset"
-	}
-	var call *url.Error
-	if errors.As(err, &call) {
-		err = call.Err
-	}
-	return err.Error() // such as that of net/http for an idle connection that was closed
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
+	"github.com/cxrelay/cxrelay/test/storm"
 )
 
 // TestOperationsPage runs the commands of docs/operations.md as they stand
@@ -18,7 +18,7 @@ import (
 // that accepts an event, and to that event.
 func TestOperationsPage(t *testing.T) {
 	cluster := rig.Cluster(t, real.Brokers(3))
-	cluster.Remove(judge.Topics()...)
+	cluster.Remove(storm.Topics()...)
 	registry := real.StartRegistry(t) // the others rely on what is in theirs
 	page := readPage(t, "../../docs/operations.md")
 	setup := real.Setup{Brokers: cluster.Brokers(), Registry: registry.URL(), Secret: secret}
@@ -32,7 +32,7 @@ func TestOperationsPage(t *testing.T) {
 	if said := run("/subjects/cxone-data-action-v1/versions"); !strings.Contains(said, `"id":`) {
 		t.Errorf("register a schema: %q", said)
 	}
-	cluster.InSync(judge.Topics()...)
+	cluster.InSync(storm.Topics()...)
 	if said, code := rig.Run(t, setup, "check", "--connect"); code != 0 || strings.Contains(said, "warning:") {
 		t.Errorf("check --connect finds, after what the page says, exit code %d:\n%s", code, said)
 	}

@@ -16,12 +16,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
+	"github.com/cxrelay/cxrelay/test/storm"
 )
 
 // ledger has the equations of docs/metrics.md as differences: 0 at every scrape.
@@ -37,16 +36,12 @@ var ledger = []struct{ name, difference string }{
 func TestPrometheus(t *testing.T) {
 	cluster := rig.Cluster(t, real.Brokers(3))
 	relay := start(t, cluster, real.Setup{})
-	var journal judge.Journal
-	sender := judge.NewSender(relay.URL, secret, &journal)
-	defer sender.Close()
+	book := newBook(t)
+	sender := book.sender(t, relay)
 	warm(t, sender)
 	server := prometheus(t, relay)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-
 	began := time.Now()
-	wait := sender.Crowd(ctx, judge.Crowd{Contacts: 200, Events: 60, Senders: 3, Over: 60 * time.Second})
+	wait := book.crowd(t, crowd{name: "c", contacts: 200, events: 60, over: time.Minute, waits: 0.5, beside: 3}, relay)
 	real.Pass(t, 8*time.Second)
 	promtool(t, relay)
 	cluster.Pause(2)
@@ -54,10 +49,10 @@ func TestPrometheus(t *testing.T) {
 	promtool(t, relay)
 	cluster.Continue(2)
 	wait()
-	settled(t, relay, &journal)
+	settled(t, relay, book)
 	real.Pass(t, 1500*time.Millisecond) // one more scrape
 	server.judge(t, began, time.Now())
-	report(t, judge.Judge(&journal, cluster.ReadMany(judge.Topics()...), relay.Log(t)))
+	kept(t, book.judge(t, cluster.ReadMany(storm.Topics()...), relay.Log(t)))
 }
 
 // cooked are relays whose books are wrong in one place, and the equations that
@@ -78,22 +73,23 @@ func TestPrometheusConvicts(t *testing.T) {
 	cluster := rig.Cluster(t, real.Brokers(3))
 	setup := real.Setup{Brokers: cluster.Brokers(), Registry: rig.Registry(t).URL(), Secret: secret}
 	rig.Registry(t).Register(t, subject, schema)
-	cluster.Topics(8, judge.Topics()...)
+	cluster.Topics(8, storm.Topics()...)
 	servers := make([]watcher, len(cooked))
-	senders := make([]*judge.Sender, len(cooked))
+	books, relays := make([]*book, len(cooked)), make([]*real.Relay, len(cooked))
 	for i, c := range cooked {
 		setup.Mutant = real.Mutant{File: "internal/gateway/ledger.go", Old: c.old, New: c.new}
 		relay := rig.Relay(t, setup)
-		servers[i], senders[i] = prometheus(t, relay), judge.NewSender(relay.URL, secret, new(judge.Journal))
-		defer senders[i].Close()
-		warm(t, senders[i])
+		servers[i], relays[i], books[i] = prometheus(t, relay), relay, newBook(t)
+		warm(t, books[i].sender(t, relay))
 	}
 	began := time.Now()
-	var load sync.WaitGroup
-	for _, s := range senders {
-		load.Go(s.Crowd(t.Context(), judge.Crowd{Contacts: 20, Events: 10, Senders: 3, Over: 3 * time.Second}))
+	var waits []func()
+	for i, b := range books {
+		waits = append(waits, b.crowd(t, crowd{name: "c", contacts: 20, events: 10, over: 3 * time.Second, waits: 0.5, beside: 3}, relays[i]))
 	}
-	load.Wait()
+	for _, wait := range waits {
+		wait()
+	}
 	ended := time.Now()
 	for i, c := range cooked {
 		if wrong := slices.Sorted(maps.Keys(servers[i].outOfBalance(t, began, ended))); !slices.Equal(wrong, c.convicts) {

@@ -9,8 +9,9 @@
 //	cluster.Restart(2)
 //
 // What belongs here: starting, breaking, mending and reading such processes.
-// What does not: what the relay promises and how that is judged; see package
-// judge beside it and the tests.
+// What does not: what the relay promises and how that is judged. The tests say
+// the one, with the senders and the journal of the storm, and its judge the
+// other (test/storm).
 //
 // Every process that is started here ends with the test program, however that
 // ends; package process says how. Nothing here is safe for concurrent use by

@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
 )
 
 // refreshLimit is the relay's longest wait between two looks at a subject,
@@ -94,7 +93,7 @@ func TestRegistry(t *testing.T) {
 func enforcing(t *testing.T, cluster *real.Cluster, url, name string, registry *real.Registry, routes ...string) (*real.Relay, []string) {
 	t.Helper()
 	var subjects []string
-	for _, kind := range judge.Types() {
+	for _, kind := range kinds() {
 		s := fresh(name + "." + kind)
 		registry.Register(t, s, strict)
 		subjects = append(subjects, s)
@@ -130,7 +129,7 @@ func routed(t *testing.T, cluster *real.Cluster, url string, routes ...string) *
 func enforced(t *testing.T, cluster *real.Cluster, relay *real.Relay, name string) {
 	t.Helper()
 	contact := fresh("c")
-	for _, kind := range judge.Types() {
+	for _, kind := range kinds() {
 		accepted(t, relay, event(kind, contact))
 		expectRefusal(t, post(t, relay, fmt.Sprintf(`{"actionType":%q,"contactId":%q,"data":{"a/b":0}}`, kind, contact)), "/data/a~1b", "minimum")
 		expectRefusal(t, post(t, relay, fmt.Sprintf(`{"actionType":%q,"contactId":7}`, kind)), "/contactId", "type")
@@ -142,7 +141,7 @@ func enforced(t *testing.T, cluster *real.Cluster, relay *real.Relay, name strin
 		}
 	}
 	missing := func(kind string) bool { return !slices.Contains(values, event(kind, contact)) }
-	if len(values) != len(judge.Types()) || slices.ContainsFunc(judge.Types(), missing) {
+	if len(values) != len(kinds()) || slices.ContainsFunc(kinds(), missing) {
 		t.Errorf("in the topic are %q, want one event of each type", values)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
 )
 
 // versions are subjects that get a second version while a relay runs: one that
@@ -52,7 +51,7 @@ func newVersions(t *testing.T, registry *real.Registry) *versions {
 func (v *versions) takeEffect(t *testing.T, relay *real.Relay, changed time.Time) {
 	t.Helper()
 	waiting := map[string]string{}
-	for _, kind := range judge.Types() {
+	for _, kind := range kinds() {
 		waiting[kind] = event(kind, "c1")
 	}
 	for kind, body := range v.old {
@@ -75,7 +74,7 @@ func (v *versions) takeEffect(t *testing.T, relay *real.Relay, changed time.Time
 		return len(waiting) == 0
 	})
 	accepted(t, relay, event("REFERRING", "c1"))
-	for _, kind := range append(judge.Types(), "FIRST_OF_TWO", "SECOND_OF_TWO") {
+	for _, kind := range append(kinds(), "FIRST_OF_TWO", "SECOND_OF_TWO") {
 		accepted(t, relay, fmt.Sprintf(`{"actionType":%q,"contactId":"c1","agent":"a"}`, kind))
 	}
 	lines := 0
@@ -84,7 +83,7 @@ func (v *versions) takeEffect(t *testing.T, relay *real.Relay, changed time.Time
 			lines++
 		}
 	}
-	if want := len(judge.Types()) + 2; lines != want {
+	if want := len(kinds()) + 2; lines != want {
 		t.Errorf("the log has %d changes of a schema, want %d", lines, want)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
+	"github.com/cxrelay/cxrelay/test/storm"
 )
 
 // documentedACLs are the commands of docs/kafka-security.md, by paragraph.
@@ -77,13 +77,13 @@ func TestDocumentedACLs(t *testing.T) {
 		if said := problems(t, relay); len(said) != 1 || !strings.Contains(said[0].Remedy, "Write") {
 			t.Errorf("the log says %+v", said)
 		}
-		refused(t, relay, "kafka_unavailable", "c", judge.Types()[0])
+		refused(t, relay, "kafka_unavailable", "c", kinds()[0])
 		if found, code := findings(t, setup, file); code != 3 || len(found["topic_visible"]) != 4 || !strings.Contains(found["topic_visible"][0].Remedy, "WRITE") {
 			t.Errorf("check exits with %d: %+v", code, found)
 		}
 	})
 	t.Run("Write", func(t *testing.T) {
-		cluster.AllowWrite(second, judge.Topics()...)
+		cluster.AllowWrite(second, storm.Topics()...)
 		relay := accepts(t, cluster, setup)
 		log := relay.Log(t)
 		if n := strings.Count(log, `"msg":"topic settings not visible"`); n != 1 || !strings.Contains(log, "DescribeConfigs") || len(problems(t, relay)) > 0 {
@@ -123,7 +123,7 @@ func TestDocumentedACLs(t *testing.T) {
 		}
 	})
 	t.Run("those to create topics", func(t *testing.T) {
-		gone := judge.Topics()[3]
+		gone := storm.Topics()[3]
 		cluster.Remove(gone)
 		found, code := findings(t, setup, file, "--create-topics")
 		denied := func(f finding) bool {
@@ -145,12 +145,11 @@ func accepts(t *testing.T, cluster *real.Cluster, setup real.Setup) *real.Relay 
 	t.Helper()
 	relay := rig.Relay(t, setup)
 	real.Until(t, "all topics are usable", 15*time.Second, func() bool { return real.Sum(relay.Metrics(t), "cxrelay_topic_usable") == 4 })
-	var journal judge.Journal
-	sender := judge.NewSender(relay.URL, secret, &journal)
-	defer sender.Close()
+	book := newBook(t)
+	sender := book.sender(t, relay)
 	for n := range 20 {
-		if a := sender.Send(t.Context(), judge.NewEvent(judge.Types()[n%4], fmt.Sprintf("%s %d", t.Name(), n), n), nil); a.Status != http.StatusOK {
-			t.Errorf("answered %d %s %v", a.Status, a.Reason, a.Err)
+		if a := sender.Send(t.Context(), sender.Event(fmt.Sprintf("%s %d", t.Name(), n), storm.Types()[n%4])); a.Status != http.StatusOK {
+			t.Errorf("answered %d %s", a.Status, a.Reason)
 		}
 	}
 	return relay

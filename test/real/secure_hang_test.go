@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
+	"github.com/cxrelay/cxrelay/test/storm"
+	"github.com/cxrelay/cxrelay/test/storm/load"
 )
 
 // TestGuardedBrokerHangs: behind TLS and SASL, and behind mutual TLS, a broker
@@ -19,9 +20,9 @@ import (
 func TestGuardedBrokerHangs(t *testing.T) {
 	cluster := guarded(t)
 	cert, key := cluster.Certificate("third")
-	var journal judge.Journal
+	book := newBook(t)
 	var relays []*real.Relay
-	var senders []*judge.Sender
+	var senders []*load.Sender
 	for i, way := range []struct{ address, kafka string }{
 		{cluster.SASL(), by("SCRAM-SHA-512", real.FirstUser, real.Password, cluster.CA())},
 		{cluster.MutualTLS(), fmt.Sprintf("tls: {enabled: true, ca_file: %q, cert_file: %q, key_file: %q}", cluster.CA(), cert, key)},
@@ -29,18 +30,17 @@ func TestGuardedBrokerHangs(t *testing.T) {
 		setup, _ := entering(t, way.address, way.kafka)
 		setup.Env = []string{fmt.Sprintf("CXRELAY_INSTANCE=hang-%d", i)}
 		relay := rig.Relay(t, setup)
-		sender := judge.NewSender(relay.URL, secret, &journal)
-		defer sender.Close()
-		if a := sender.Insist(t.Context(), judge.NewEvent(judge.Types()[0], fmt.Sprintf("way %d", i), 0)); a.Status != http.StatusOK {
+		sender := book.sender(t, relay)
+		if a := sender.Insist(t.Context(), sender.Event(fmt.Sprintf("way %d", i), storm.Types()[0])); a.Status != http.StatusOK {
 			t.Fatalf("%+v", a)
 		}
 		relays, senders = append(relays, relay), append(senders, sender)
 	}
 	cluster.Pause(1)
-	var stuck []*judge.Event
+	var stuck []*load.Event
 	for i, sender := range senders {
-		e := judge.NewEvent(judge.Types()[0], fmt.Sprintf("way %d", i), 1)
-		if a := sender.Send(t.Context(), e, nil); a.Reason != "delivery_timeout" {
+		e := sender.Event(fmt.Sprintf("way %d", i), storm.Types()[0])
+		if a := sender.Send(t.Context(), e); a.Reason != "delivery_timeout" {
 			t.Errorf("%+v", a)
 		}
 		stuck = append(stuck, e)
@@ -51,9 +51,9 @@ func TestGuardedBrokerHangs(t *testing.T) {
 	cluster.Continue(1)
 	goesOn := time.Now()
 	for i, relay := range relays {
-		senders[i].Again(t.Context(), stuck[i])
+		senders[i].Insist(t.Context(), stuck[i])
 		real.Until(t, "the log says that it is over", 10*time.Second, func() bool { return strings.Contains(relay.Log(t), "kafka connection problem is over") })
 	}
 	t.Logf("accepted again %s after it went on", time.Since(goesOn).Round(time.Millisecond))
-	report(t, judge.Judge(&journal, cluster.Read(judge.Topics()...), logs(t, relays)))
+	kept(t, book.judge(t, cluster.Read(storm.Topics()...), logs(t, relays)))
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
+	"github.com/cxrelay/cxrelay/test/storm"
 )
 
 // Who the relays are, for ACLs.
@@ -29,9 +29,9 @@ func guarded(t *testing.T) *real.Cluster {
 	t.Helper()
 	cluster := rig.Cluster(t, real.Secure())
 	rig.Registry(t).Register(t, subject, schema)
-	cluster.Topics(8, judge.Topics()...)
-	cluster.Allow(first, judge.Topics()...)
-	cluster.Allow(third, judge.Topics()...)
+	cluster.Topics(8, storm.Topics()...)
+	cluster.Allow(first, storm.Topics()...)
+	cluster.Allow(third, storm.Topics()...)
 	return cluster
 }
 
@@ -57,7 +57,7 @@ func by(mechanism, user, password, ca string) string {
 func TestMechanisms(t *testing.T) {
 	cluster := guarded(t)
 	cert, key := cluster.Certificate("third")
-	var journal judge.Journal
+	book := newBook(t)
 	var relays []*real.Relay
 	for i, way := range []struct{ name, address, kafka string }{
 		{"PLAIN", cluster.SASL(), by("PLAIN", real.FirstUser, real.Password, cluster.CA())},
@@ -68,21 +68,20 @@ func TestMechanisms(t *testing.T) {
 		setup, _ := entering(t, way.address, way.kafka)
 		setup.Env = []string{fmt.Sprintf("CXRELAY_INSTANCE=way-%d", i)}
 		relay := rig.Relay(t, setup)
-		sender := judge.NewSender(relay.URL, secret, &journal)
+		sender := book.sender(t, relay)
 		for n := range 100 {
-			e := judge.NewEvent(judge.Types()[n%4], fmt.Sprintf("%s %d", way.name, n%10), n)
+			e := sender.Event(fmt.Sprintf("%s %d", way.name, n%10), storm.Types()[n%4])
 			if a := sender.Insist(t.Context(), e); a.Status != http.StatusOK {
 				t.Errorf("%s: %+v", way.name, a)
 			}
 		}
-		sender.Close()
 		if log := relay.Log(t); strings.Contains(log, "kafka connection problem") {
 			t.Errorf("%s: there was a problem:\n%s", way.name, log)
 		}
 		relays = append(relays, relay)
 	}
-	v := judge.Judge(&journal, cluster.Read(judge.Topics()...), logs(t, relays))
-	report(t, v)
+	v := book.judge(t, cluster.Read(storm.Topics()...), logs(t, relays))
+	kept(t, v)
 	if v.Accepted != 400 {
 		t.Errorf("%d of 400 events were accepted", v.Accepted)
 	}
@@ -132,7 +131,7 @@ func (w way) lockedOut(t *testing.T) {
 		return status == http.StatusServiceUnavailable && strings.Contains(body, w.what)
 	})
 	real.Until(t, "the schema is there", 15*time.Second, func() bool { return real.Sum(relay.Metrics(t), "cxrelay_schema_usable") == 1 })
-	refused(t, relay, "kafka_unavailable", "c1", judge.Types()[0])
+	refused(t, relay, "kafka_unavailable", "c1", kinds()[0])
 	checked, code := rig.Run(t, setup, "check", file, "--connect", "--timeout", "10s")
 	real.Pass(t, time.Second) // more attempts
 	said := problems(t, relay)
@@ -155,9 +154,9 @@ func (w way) lockedOut(t *testing.T) {
 // says what to do, and a grant ends it.
 func TestTopicDenied(t *testing.T) {
 	cluster := guarded(t)
-	open, closed := judge.Topics()[:2], judge.Topics()[2:]
-	cluster.Forget(second, judge.Topics()...)
-	cluster.Allow(second, judge.Topics()[:3]...)
+	open, closed := storm.Topics()[:2], storm.Topics()[2:]
+	cluster.Forget(second, storm.Topics()...)
+	cluster.Allow(second, storm.Topics()[:3]...)
 	cluster.Deny(second, closed[0])
 	setup, file := entering(t, cluster.SASL(), by("SCRAM-SHA-256", real.SecondUser, real.Password, cluster.CA()))
 	relay := rig.Relay(t, setup)
@@ -165,19 +164,18 @@ func TestTopicDenied(t *testing.T) {
 		_, body := get(t, relay.Admin+"/-/ready")
 		return relay.Metrics(t)[`cxrelay_topic_usable{topic="`+closed[0]+`"}`] == 0 && strings.Contains(body, closed[0]) && strings.Contains(body, "kafka-acls.sh")
 	})
-	var journal judge.Journal
-	sender := judge.NewSender(relay.URL, secret, &journal)
-	defer sender.Close()
+	book := newBook(t)
+	sender := book.sender(t, relay)
 	send := func(types []string, n int) {
 		for _, kind := range types {
-			if a := sender.Insist(t.Context(), judge.NewEvent(kind, fmt.Sprintf("c%d of %s", n, kind), n)); a.Status != http.StatusOK {
+			if a := sender.Insist(t.Context(), sender.Event(fmt.Sprintf("c%d of %s", n, kind), route(kind))); a.Status != http.StatusOK {
 				t.Errorf("%s: %+v", kind, a)
 			}
 		}
 	}
 	for n := range 10 {
-		send(judge.Types()[:len(open)][n%2:n%2+1], n)
-		for _, kind := range judge.Types()[len(open):] {
+		send(kinds()[:len(open)][n%2:n%2+1], n)
+		for _, kind := range kinds()[len(open):] {
 			refused(t, relay, "topic_unavailable", fmt.Sprintf("c%d", n), kind)
 		}
 	}
@@ -185,7 +183,7 @@ func TestTopicDenied(t *testing.T) {
 		status, body := get(t, relay.Admin+"/-/ready")
 		return status == http.StatusOK && strings.Contains(body, closed[0]) && strings.Contains(body, closed[1]) && strings.Count(body, "kafka-acls.sh") == 2
 	})
-	for i, topic := range judge.Topics() {
+	for i, topic := range storm.Topics() {
 		usable := relay.Metrics(t)[`cxrelay_topic_usable{topic="`+topic+`"}`] == 1
 		if usable != (i < len(open)) {
 			t.Errorf("%s: usable is %t", topic, usable)
@@ -203,14 +201,14 @@ func TestTopicDenied(t *testing.T) {
 	granted := time.Now()
 	real.Until(t, "the topics are usable again", 20*time.Second, func() bool { return real.Sum(relay.Metrics(t), "cxrelay_topic_usable") == 4 })
 	t.Logf("usable %s after the grant", time.Since(granted).Round(10*time.Millisecond))
-	send(judge.Types(), 10)
+	send(kinds(), 10)
 	for _, topic := range closed {
 		if off, on := lines(t, relay, "topic unavailable", topic), lines(t, relay, "topic available", topic); off != 1 || on != 1 {
 			t.Errorf("%s: %d lines say that it is unavailable, %d that it is available", topic, off, on)
 		}
 	}
-	settled(t, relay, &journal)
-	report(t, judge.Judge(&journal, cluster.ReadMany(judge.Topics()...), relay.Log(t)))
+	settled(t, relay, book)
+	kept(t, book.judge(t, cluster.ReadMany(storm.Topics()...), relay.Log(t)))
 }
 
 // lines counts lines of the log about a topic.
@@ -228,10 +226,9 @@ func lines(t *testing.T, relay *real.Relay, msg, topic string) (n int) {
 // refused sends one event and checks that it is refused with this reason.
 func refused(t *testing.T, relay *real.Relay, reason, contact, kind string) {
 	t.Helper()
-	sender := judge.NewSender(relay.URL, secret, new(judge.Journal))
-	defer sender.Close()
-	if a := sender.Send(t.Context(), judge.NewEvent(kind, contact, 0), nil); a.Status != http.StatusServiceUnavailable || a.Reason != reason {
-		t.Errorf("answered %d %s %v, want 503 %s", a.Status, a.Reason, a.Err, reason)
+	sender := newBook(t).sender(t, relay)
+	if a := sender.Send(t.Context(), sender.Event(contact, route(kind))); a.Status != http.StatusServiceUnavailable || a.Reason != reason {
+		t.Errorf("answered %d %s, want 503 %s", a.Status, a.Reason, reason)
 	}
 }
 

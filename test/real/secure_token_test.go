@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
+	"github.com/cxrelay/cxrelay/test/storm"
 )
 
 // tokenFile writes a token as a sidecar would.
@@ -82,9 +82,9 @@ func TestTokens(t *testing.T) {
 	cluster := guarded(t)
 	endpoint := newIdentity(t, cluster, "a secret", life)
 	file := tokenFile(t, cluster.Token(real.Claims{Subject: real.FirstUser, Life: life}))
-	var journal judge.Journal
-	renewing, send := tokenRelay(t, cluster, &journal, "endpoint", byClient(cluster, endpoint.URL, "a secret"))
-	stale, sendStale := tokenRelay(t, cluster, &journal, "file", byTokenFile(cluster, file))
+	book := newBook(t)
+	renewing, send := tokenRelay(t, cluster, book, "endpoint", byClient(cluster, endpoint.URL, "a secret"))
+	stale, sendStale := tokenRelay(t, cluster, book, "file", byTokenFile(cluster, file))
 	real.Until(t, "a relay is in with a token that somebody renews", 30*time.Second, func() bool {
 		writeToken(t, file, cluster.Token(real.Claims{Subject: real.FirstUser, Life: life}))
 		return sendStale() == http.StatusOK
@@ -117,22 +117,21 @@ func TestTokens(t *testing.T) {
 	if status := sendStale(); status != http.StatusOK {
 		t.Errorf("answered %d with the new token", status)
 	}
-	report(t, judge.Judge(&journal, cluster.ReadMany(judge.Topics()...), logs(t, []*real.Relay{renewing, stale})))
+	kept(t, book.judge(t, cluster.ReadMany(storm.Topics()...), logs(t, []*real.Relay{renewing, stale})))
 }
 
 // tokenRelay starts a relay at the listener for tokens, which may not be ready
 // yet, and returns how to send it one more event, once.
-func tokenRelay(t *testing.T, cluster *real.Cluster, journal *judge.Journal, name, kafka string) (relay *real.Relay, send func() (status int)) {
+func tokenRelay(t *testing.T, cluster *real.Cluster, book *book, name, kafka string) (relay *real.Relay, send func() (status int)) {
 	t.Helper()
 	setup, _ := entering(t, cluster.TokenListener(), kafka)
 	setup.Env, setup.Unready = []string{"CXRELAY_INSTANCE=" + name}, true
 	relay = rig.Relay(t, setup)
-	sender := judge.NewSender(relay.URL, secret, journal)
-	t.Cleanup(sender.Close)
+	sender := book.sender(t, relay)
 	n := 0
 	return relay, func() int {
 		n++
-		return sender.Send(t.Context(), judge.NewEvent(judge.Types()[n%4], fmt.Sprintf("%s %d", name, n%10), n), nil).Status
+		return sender.Send(t.Context(), sender.Event(fmt.Sprintf("%s %d", name, n%10), storm.Types()[n%4])).Status
 	}
 }
 

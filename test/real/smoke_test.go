@@ -17,7 +17,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
+	"github.com/cxrelay/cxrelay/test/storm"
+	"github.com/cxrelay/cxrelay/test/storm/journal"
+	"github.com/cxrelay/cxrelay/test/storm/judge"
+	"github.com/cxrelay/cxrelay/test/storm/load"
 )
 
 const settleLimit = 45 * time.Second
@@ -63,26 +66,26 @@ func TestSmokeCurrent(t *testing.T) { smoke(t, rig.Cluster(t, real.Brokers(3))) 
 
 func smoke(t *testing.T, cluster *real.Cluster) {
 	relay := start(t, cluster, real.Setup{})
-	var journal judge.Journal
-	sender := judge.NewSender(relay.URL, secret, &journal)
-	defer sender.Close()
+	book := newBook(t)
+	sender := book.sender(t, relay)
 	warm(t, sender)
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	began := time.Now().Truncate(time.Millisecond)
 	for _, p := range payloads {
-		e := &judge.Event{ID: eventID(p.id, p.body), Type: p.kind, Contact: p.contact, Topic: topicOf(p.kind), Body: p.body}
-		if a := sender.Send(t.Context(), e, http.Header{"Traceparent": {trace}}); a.Status != http.StatusOK || a.Reason != "accepted" {
+		e := sender.Given(journal.Event{Own: eventID(p.id, p.body), Type: p.kind, Contact: p.contact, Topic: topicOf(p.kind)}, p.body)
+		e.Header = http.Header{"Traceparent": {trace}}
+		if a := sender.Send(t.Context(), e); a.Status != http.StatusOK || a.Reason != "accepted" {
 			t.Fatalf("%s: %+v", p.name, a)
 		}
 	}
 	ended := time.Now()
-	settled(t, relay, &journal)
+	settled(t, relay, book)
 
-	records := cluster.Read(judge.Topics()...)
-	v := judge.Judge(&journal, records, relay.Log(t))
-	report(t, v)
-	if v.Records-v.Duplicates != len(journal.Events()) {
-		t.Errorf("%d records, %d of them again, for %d events", v.Records, v.Duplicates, len(journal.Events()))
+	records := cluster.Read(storm.Topics()...)
+	v := book.judge(t, records, relay.Log(t))
+	kept(t, v)
+	if v.Records-v.Duplicates != len(book.read(t)) {
+		t.Errorf("%d records, %d of them again, for %d events", v.Records, v.Duplicates, len(book.read(t)))
 	}
 	keys := make([]string, len(payloads))
 	for i, p := range payloads {
@@ -112,13 +115,13 @@ func smoke(t *testing.T, cluster *real.Cluster) {
 // warm has the first event accepted. On a fresh cluster it waits for more than
 // its ack: connections, and a producer id, of which the controller must hand
 // out a first block; on a busy machine that is longer than the deadline.
-func warm(t *testing.T, s *judge.Sender) {
+func warm(t *testing.T, s *load.Sender) {
 	t.Helper()
-	e := judge.NewEvent("CALL_DISCONNECTED", "warm-up", 0)
-	if a := s.Insist(t.Context(), e); a.Status != http.StatusOK {
+	began := time.Now()
+	if a := s.Insist(t.Context(), s.Event("warm-up", route("CALL_DISCONNECTED"))); a.Status != http.StatusOK {
 		t.Fatalf("first event: %+v", a)
 	}
-	t.Logf("the first event was accepted after %s, %d attempts", e.Answers[len(e.Answers)-1].At.Sub(e.Sent).Round(time.Millisecond), len(e.Answers))
+	t.Logf("the first event was accepted after %s", time.Since(began).Round(time.Millisecond))
 }
 
 // headers compares the headers with pairs of names and patterns, in order.
@@ -148,7 +151,7 @@ func eventID(id, body string) string {
 	return id
 }
 
-func topicOf(kind string) string { return judge.Topics()[slices.Index(judge.Types(), kind)] }
+func topicOf(kind string) string { return route(kind).Topic }
 
 func fnvKey(contact string) string {
 	h := fnv.New64a()
@@ -168,12 +171,11 @@ func TestPartitions(t *testing.T) {
 	}
 	through := func(t *testing.T, env ...string) map[string]int32 {
 		relay := start(t, cluster, real.Setup{Env: env})
-		var journal judge.Journal
-		sender := judge.NewSender(relay.URL, secret, &journal)
-		defer sender.Close()
+		book := newBook(t)
+		sender := book.sender(t, relay)
 		warm(t, sender)
 		for i := range contacts {
-			if a := sender.Send(t.Context(), judge.NewEvent("CALL_DISCONNECTED", fmt.Sprintf("c%d", i), 0), nil); a.Status != http.StatusOK {
+			if a := sender.Send(t.Context(), sender.Event(fmt.Sprintf("c%d", i), route("CALL_DISCONNECTED"))); a.Status != http.StatusOK {
 				t.Fatalf("%+v", a)
 			}
 		}

@@ -5,16 +5,18 @@
 //
 // A file is text, one entry a line, fields separated by tabs:
 //
-//	E event contact type topic sha256   an event comes into being
+//	E event contact type topic sha256   an event comes into being; its id follows if it is not ID(event)
 //	S event attempt time                an attempt is about to be sent
 //	A event attempt time status reason took
 //	X name time status reason took      an attack was answered, or not
 //	M time what                         a fault begins or ends
 //
 // Events are numbered from 0 in the order of their lines. Times are
-// nanoseconds since 1970, took is nanoseconds from the last byte of the
-// request to the last of the answer, status 0 is no answer, and an empty
-// reason is a minus.
+// nanoseconds since 1970 by a clock that nobody sets meanwhile, took is
+// nanoseconds from the last byte of the request to the last of the answer,
+// status 0 is no answer, and its reason what the sender met instead. An empty
+// reason is a minus. In texts a tab, a line feed, a carriage return and a
+// backslash are written as in Go.
 package journal
 
 import (
@@ -32,14 +34,20 @@ import (
 // Event is what its sender signed.
 type Event struct {
 	Number  int
+	Own     string // the event id, where it is not that of the number
 	Contact string
 	Type    string
 	Topic   string // where it must arrive
 	SHA256  string // of the body, 64 hex digits
 }
 
-// ID is the event id that the body carries.
-func (e Event) ID() string { return ID(e.Number) }
+// ID is the event id that the record must carry.
+func (e Event) ID() string {
+	if e.Own != "" {
+		return e.Own
+	}
+	return ID(e.Number)
+}
 
 // ID is the event id of the n-th event.
 func ID(n int) string { return "storm-" + strconv.Itoa(n) }
@@ -61,6 +69,8 @@ type Answer struct {
 // Writer writes a journal. Safe for concurrent use. Errors are kept and
 // returned by Close: a run whose journal is not whole does not count.
 type Writer struct {
+	began time.Time
+
 	mu   sync.Mutex
 	file *os.File
 	out  *bufio.Writer
@@ -75,7 +85,7 @@ func Create(path string) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
-	return &Writer{file: f, out: bufio.NewWriterSize(f, 1<<16)}, nil
+	return &Writer{began: time.Now(), file: f, out: bufio.NewWriterSize(f, 1<<16)}, nil
 }
 
 // Event gives e its number, lets sign make its body's hash from that, and
@@ -86,7 +96,11 @@ func (w *Writer) Event(e Event, sign func(number int) (sha256 string)) Event {
 	e.Number = w.next
 	w.next++
 	e.SHA256 = sign(e.Number)
-	w.write('E', e.Number, e.Contact, e.Type, e.Topic, e.SHA256)
+	if e.Own == "" {
+		w.write('E', e.Number, e.Contact, e.Type, e.Topic, e.SHA256)
+	} else {
+		w.write('E', e.Number, e.Contact, e.Type, e.Topic, e.SHA256, e.Own)
+	}
 	return e
 }
 
@@ -94,28 +108,28 @@ func (w *Writer) Event(e Event, sign func(number int) (sha256 string)) Event {
 func (w *Writer) Send(event, attempt int, at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.write('S', event, attempt, at.UnixNano())
+	w.write('S', event, attempt, at)
 }
 
 // Answer writes how an attempt ended.
 func (w *Writer) Answer(event, attempt int, at time.Time, a Answer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.write('A', event, attempt, at.UnixNano(), a.Status, dash(a.Reason), int64(a.Took))
+	w.write('A', event, attempt, at, a.Status, dash(a.Reason), int64(a.Took))
 }
 
 // Attack writes how an attack ended.
 func (w *Writer) Attack(name string, at time.Time, a Answer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.write('X', name, at.UnixNano(), a.Status, dash(a.Reason), int64(a.Took))
+	w.write('X', name, at, a.Status, dash(a.Reason), int64(a.Took))
 }
 
 // Mark writes that a fault begins or ends.
 func (w *Writer) Mark(at time.Time, what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.write('M', at.UnixNano(), what)
+	w.write('M', at, what)
 }
 
 // Close writes what is left, and returns the first error of all.
@@ -145,8 +159,10 @@ func (w *Writer) write(kind byte, fields ...any) {
 			w.line = strconv.AppendInt(w.line, int64(f), 10)
 		case int64:
 			w.line = strconv.AppendInt(w.line, f, 10)
+		case time.Time:
+			w.line = strconv.AppendInt(w.line, w.began.Add(f.Sub(w.began)).UnixNano(), 10)
 		case string:
-			w.line = append(w.line, strings.Map(plain, f)...)
+			w.line = append(w.line, escape(f)...)
 		}
 	}
 	w.line = append(w.line, '\n')
@@ -155,12 +171,19 @@ func (w *Writer) write(kind byte, fields ...any) {
 	}
 }
 
-// plain keeps a field a field.
-func plain(r rune) rune {
-	if r == '\t' || r == '\n' || r == '\r' {
-		return ' '
+// escape keeps a field a field.
+func escape(s string) string {
+	if !strings.ContainsAny(s, "\t\n\r\\") {
+		return s
 	}
-	return r
+	return strings.NewReplacer("\\", `\\`, "\t", `\t`, "\n", `\n`, "\r", `\r`).Replace(s)
+}
+
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	return strings.NewReplacer(`\\`, "\\", `\t`, "\t", `\n`, "\n", `\r`, "\r").Replace(s)
 }
 
 // Entry is one line.
@@ -202,6 +225,9 @@ func parse(line string) (Entry, error) {
 	switch e.Kind {
 	case 'E':
 		e.Event = Event{Number: int(f.number()), Contact: f.text(), Type: f.text(), Topic: f.text(), SHA256: f.text()}
+		if len(f.rest) > 0 {
+			e.Event.Own = f.text()
+		}
 	case 'S':
 		e.Event.Number, e.Attempt, e.At = int(f.number()), int(f.number()), f.time()
 	case 'A':
@@ -234,7 +260,7 @@ func (f *fields) text() string {
 	}
 	s := f.rest[0]
 	f.rest = f.rest[1:]
-	return s
+	return unescape(s)
 }
 
 func (f *fields) number() int64 {

@@ -30,6 +30,7 @@ import (
 	"hash/fnv"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cxrelay/cxrelay/test/storm/journal"
@@ -58,6 +59,7 @@ type Judge struct {
 	events   []event
 	contacts names
 	topics   names
+	own      map[string]int32   // events whose id is not that of their number
 	keys     []string           // by contact
 	homes    map[[2]int32]int32 // contact and topic: partition
 	lanes    map[lane]int       // the highest number so far
@@ -78,6 +80,7 @@ type event struct {
 	attempts uint16
 	refused  uint16 // attempts answered 4xx
 	records  uint16
+	named    bool // has an id of its own
 }
 
 // lane is one writer in one partition.
@@ -120,7 +123,7 @@ func (n *names) number(name string) int32 {
 
 // New returns a judge that has seen nothing yet.
 func New() *Judge {
-	return &Judge{homes: map[[2]int32]int32{}, lanes: map[lane]int{}, failed: map[place]bool{}}
+	return &Judge{own: map[string]int32{}, homes: map[[2]int32]int32{}, lanes: map[lane]int{}, failed: map[place]bool{}}
 }
 
 // Journal takes what the senders wrote.
@@ -177,6 +180,12 @@ func (j *Judge) born(e journal.Event) error {
 		_, _ = io.WriteString(h, e.Contact) // a hash takes everything
 		j.keys = append(j.keys, fmt.Sprintf("pk-%016x", h.Sum64()))
 	}
+	if ev.named = e.Own != ""; ev.named {
+		if _, known := j.number(e.Own); known {
+			return fmt.Errorf("event %d: there is another with the id %q", e.Number, e.Own)
+		}
+		j.own[e.Own] = int32(e.Number)
+	}
 	j.events = append(j.events, ev)
 	return nil
 }
@@ -199,8 +208,8 @@ func (j *Judge) Record(r *Record) {
 	j.verdict.Records++
 	topic := j.topics.number(r.Topic)
 	where := fmt.Sprintf("%s/%d@%d", r.Topic, r.Partition, r.Offset)
-	n, ok := journal.Number(r.EventID)
-	if !ok || n >= len(j.events) {
+	n, ok := j.number(r.EventID)
+	if !ok {
 		j.sequence(r, topic, where, false)
 		j.fault("FORGED", "%s: no sender of ours sent event %q", where, r.EventID)
 		return
@@ -240,8 +249,8 @@ func (j *Judge) Record(r *Record) {
 // event has a record already.
 func (j *Judge) sequence(r *Record, topic int32, where string, known bool) (repeated bool) {
 	cut := strings.LastIndexByte(r.Origin, '/')
-	seq := 0
-	if _, err := fmt.Sscanf(r.Origin[cut+1:], "%d", &seq); err != nil || cut < 0 || seq < 1 {
+	seq, err := strconv.Atoi(r.Origin[cut+1:])
+	if err != nil || cut < 0 || seq < 1 {
 		j.fault("SEQUENCE", "%s: origin %q", where, r.Origin)
 		return false
 	}

@@ -104,6 +104,41 @@ func (h *history) replace(t *testing.T, prefix, old, now string) {
 	t.Fatalf("no line %q with %q", prefix, old)
 }
 
+// own gives an event an id that is not its number's.
+func (h *history) own(n int, id string) {
+	for i, line := range h.journal {
+		if strings.HasPrefix(line, fmt.Sprintf("E\t%d\t", n)) {
+			h.journal[i] += "\t" + id
+		}
+	}
+}
+
+// TestUnderWayTogether: nothing is promised of two events of which neither
+// was accepted before the other was sent.
+func TestUnderWayTogether(t *testing.T) {
+	h := good()
+	h.replace(t, "S\t4\t", "\t0\t1050", "\t0\t1020")
+	a, b := h.of(2), h.of(4)
+	x, y := &h.records[a], &h.records[b]
+	x.EventID, x.Value, y.EventID, y.Value = y.EventID, y.Value, x.EventID, x.Value
+	if v := h.judge(t); !v.Good() {
+		t.Errorf("%s", v)
+	}
+}
+
+// TestSecondRecord: one that stands behind later events is counted, and is no
+// fault.
+func TestSecondRecord(t *testing.T) {
+	h := good()
+	again := h.records[h.of(0)]
+	again.Offset, again.Origin = 6, "host/ab12/6"
+	h.records = append(h.records, again)
+	h.journal = append(h.journal, "S\t0\t1\t2000", "A\t0\t1\t2005\t200\taccepted\t1")
+	if v := h.judge(t); !v.Good() || v.Duplicates != 2 {
+		t.Errorf("%s", v)
+	}
+}
+
 // of finds the place of an event's first record.
 func (h *history) of(n int) int {
 	return slices.IndexFunc(h.records, func(r judge.Record) bool { return r.EventID == fmt.Sprintf("storm-%d", n) })
@@ -182,6 +217,16 @@ func TestConvictions(t *testing.T) {
 		"an injected record": {func(_ *testing.T, h *history) {
 			h.records = append(h.records, judge.Record{Topic: topic, Partition: 7, Value: []byte("{}"), EventID: "EVIL-1", Origin: "host/ab12/1"})
 		}, "FORGED:1"},
+		"an event with an id of its own": {func(_ *testing.T, h *history) {
+			h.own(8, "mine")
+			h.records[h.of(8)].EventID = "mine"
+		}, ""},
+		"an id of its own, and the record has that of its number": {func(_ *testing.T, h *history) {
+			h.own(8, "mine")
+		}, "FORGED:1 LOST:1"},
+		"a number that is none": {func(_ *testing.T, h *history) {
+			h.records[h.of(9)].Origin += "x"
+		}, "SEQUENCE:1"},
 		"a record of no relay": {func(_ *testing.T, h *history) {
 			h.records[h.of(9)].Origin = ""
 		}, "SEQUENCE:1"},
@@ -240,6 +285,7 @@ func TestBrokenJournal(t *testing.T) {
 		"S\t0\t0\t1",
 		"E\t1\tc\tt\tu\t" + sum("x"),
 		"E\t0\tc\tt\tu\tabc",
+		"E\t0\tc\tt\tu\t" + sum("x") + "\nE\t1\tc\tt\tu\t" + sum("y") + "\tstorm-0",
 	} {
 		if err := judge.New().Journal(strings.NewReader(lines + "\n")); err == nil {
 			t.Errorf("%q is taken", lines)

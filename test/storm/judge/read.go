@@ -35,10 +35,7 @@ func (j *Judge) Read(ctx context.Context, brokers []string, topics ...string) er
 			if !reading || r.Offset >= end {
 				return // written since
 			}
-			j.Record(&Record{
-				Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value,
-				EventID: header(r, "cxrelay-event-id"), Origin: header(r, "cxrelay-origin"),
-			})
+			j.Record(Of(r))
 			if r.Offset == end-1 {
 				delete(left, at)
 			}
@@ -92,7 +89,16 @@ func ends(ctx context.Context, brokers, topics []string) (map[string]map[int32]k
 	return starts, left, cut
 }
 
-func header(r *kgo.Record, name string) string {
+// Of takes what is judged from a record.
+func Of(r *kgo.Record) *Record {
+	return &Record{
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value,
+		EventID: Header(r, "cxrelay-event-id"), Origin: Header(r, "cxrelay-origin"),
+	}
+}
+
+// Header returns the value of a record's header, or "".
+func Header(r *kgo.Record, name string) string {
 	for _, h := range r.Headers {
 		if h.Key == name {
 			return string(h.Value)

@@ -1,39 +1,37 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cxrelay/cxrelay/test/pace"
 	"github.com/cxrelay/cxrelay/test/storm/journal"
 )
 
-// Pauses between two attempts: doubled, and anything from zero to that.
-const (
-	firstPause   = 100 * time.Millisecond
-	longestPause = 2 * time.Second
-)
-
 // contact sends the events of one contact.
 type contact struct {
 	load  *load
 	name  string
-	waits bool
+	lanes int // events under way, at most, while others queue; 0: those beside one another do not queue
 	tries int // 0: until it is accepted or refused for good
 
 	mu     sync.Mutex
 	random *rand.Rand
 	queue  []plan
-	busy   bool // somebody works the queue off
-	beside int  // events under way of a contact that does not wait
+	busy   int // lanes on which somebody works the queue off
+	beside int // events under way of a contact that does not wait
 }
 
 func newContact(l *load, i int) *contact {
-	c := &contact{load: l, name: fmt.Sprintf("c-%d", i), random: rand.New(rand.NewPCG(l.o.Seed, uint64(i)+2))} //nolint:gosec // a schedule, no secret
-	c.waits = c.random.Float64() < l.o.Habits.Waits
+	c := &contact{load: l, name: fmt.Sprintf("%s-%d", cmp.Or(l.o.Name, "c"), i), random: rand.New(rand.NewPCG(l.o.Seed, uint64(i)+2))} //nolint:gosec // a schedule, no secret
+	if c.lanes = l.o.Habits.Beside; c.random.Float64() < l.o.Habits.Waits {
+		c.lanes = 1
+	}
 	if c.random.Float64() < l.o.Habits.GivesUp {
 		c.tries = max(1, l.o.Habits.Tries)
 	}
@@ -50,13 +48,13 @@ func (c *contact) chance(share float64) bool {
 func (c *contact) offer(ctx context.Context, p plan) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.queue) >= longestQueue {
+	if len(c.queue) >= cmp.Or(c.load.o.Habits.Queue, longestQueue) {
 		return false
 	}
-	if c.waits {
+	if c.lanes > 0 {
 		c.queue = append(c.queue, p)
-		if !c.busy {
-			c.busy = true
+		if c.busy < c.lanes {
+			c.busy++
 			c.load.under.Go(func() { c.work(ctx) })
 		}
 		return true
@@ -79,7 +77,7 @@ func (c *contact) work(ctx context.Context) {
 	for {
 		c.mu.Lock()
 		if len(c.queue) == 0 {
-			c.busy = false
+			c.busy--
 			c.mu.Unlock()
 			return
 		}
@@ -96,7 +94,7 @@ func (c *contact) send(ctx context.Context, p plan) {
 	if !c.load.slot(ctx) {
 		return
 	}
-	e := c.load.born(c.name, p)
+	e := c.load.born(journal.Event{Contact: c.name, Type: p.kind.Name, Topic: p.kind.Topic}, p, nil)
 	c.load.free()
 	var repeats sync.WaitGroup
 	if p.repeat && p.beside {
@@ -109,41 +107,71 @@ func (c *contact) send(ctx context.Context, p plan) {
 	repeats.Wait()
 }
 
-func (c *contact) insist(ctx context.Context, e *event) (accepted bool) {
-	for n, pause := 1, firstPause; ; n, pause = n+1, min(2*pause, longestPause) {
-		a := c.load.attempt(ctx, e, c.chance(c.load.o.Habits.Disconnect))
+func (c *contact) insist(ctx context.Context, e *Event) (accepted bool) {
+	answer, over := c.load.insist(ctx, e, c.tries, c.part, func() bool { return c.chance(c.load.o.Habits.Disconnect) })
+	switch {
+	case answer.Status >= 200 && answer.Status < 300:
+		return true
+	case over:
+		c.load.stats.GivenUp.Add(1)
+	}
+	return false
+}
+
+// part is some of a pause.
+func (c *contact) part(pause time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Duration(c.random.Int64N(int64(pause)))
+}
+
+// insist sends an event until it is accepted, refused for good, or has been
+// sent so many times (0: without end), which is told; or ctx ends.
+func (l *load) insist(ctx context.Context, e *Event, tries int, part func(time.Duration) time.Duration, hangsUp func() bool) (a journal.Answer, tooOften bool) {
+	pauses := l.o.Habits.pauses()
+	for n, pause := 1, pauses.First; ; n, pause = n+1, min(2*pause, pauses.Longest) {
+		a = l.attempt(ctx, e, hangsUp())
 		switch {
 		case a.Status >= 200 && a.Status < 300:
-			c.load.stats.Accepted.Add(1)
-			return true
+			l.stats.Accepted.Add(1)
+			return a, false
 		case a.Status >= 400 && a.Status < 500 && a.Reason != "body_incomplete":
-			return false
-		case c.tries > 0 && n >= c.tries:
-			c.load.stats.GivenUp.Add(1)
-			return false
+			return a, false
+		case tries > 0 && n >= tries:
+			return a, true
 		}
-		c.mu.Lock()
-		d := time.Duration(c.random.Int64N(int64(pause)))
-		c.mu.Unlock()
-		if !pace.Wait(ctx, d) {
-			return false
+		wait := pause
+		if !pauses.Steady {
+			wait = part(pause)
+		}
+		if !pace.Wait(ctx, wait) {
+			return a, false
 		}
 	}
 }
 
 // attempt sends an event once, and hangs up when it is written if it must.
-func (l *load) attempt(ctx context.Context, e *event, hangUp bool) journal.Answer {
+func (l *load) attempt(ctx context.Context, e *Event, hangUp bool) journal.Answer {
 	if !l.slot(ctx) {
 		return journal.Answer{}
 	}
 	defer l.free()
 	n := int(e.attempts.Add(1)) - 1
-	url := l.o.URLs[l.turn.Add(1)%uint64(len(l.o.URLs))]
+	url := l.next(e)
 	l.stats.Attempts.Add(1)
 	l.o.Journal.Send(e.Number, n, time.Now())
 	a := l.post(ctx, url, e, hangUp)
 	l.o.Journal.Answer(e.Number, n, time.Now(), a)
 	return a
+}
+
+// next returns the relay whose turn it is.
+func (l *load) next(e *Event) string {
+	if len(l.o.URLs) == 1 {
+		return l.o.URLs[0]
+	}
+	turn, _ := l.turns.LoadOrStore(e.Type+" "+e.Contact, new(atomic.Uint64))
+	return l.o.URLs[turn.(*atomic.Uint64).Add(1)%uint64(len(l.o.URLs))]
 }
 
 // slot waits for a connection; it returns false when ctx has ended.

@@ -21,7 +21,7 @@ import (
 
 // Options are what Run needs.
 type Options struct {
-	URLs    []string // of the relays; attempts go to them in turn
+	URLs    []string // of the relays; the attempts of each contact and type go to them in turn
 	Secret  string
 	Journal *journal.Writer
 	Seed    uint64
@@ -30,6 +30,7 @@ type Options struct {
 	Events      int     // at most; 0: no bound
 	Connections int     // at most, over all contacts
 	Contacts    int
+	Name        string // of the contacts, before a minus and their number; empty: c
 	Types       []Type
 	Habits      Habits
 	MaxBody     int // bytes of the largest body; they are mostly small
@@ -45,10 +46,27 @@ type Type struct{ Name, Topic string }
 // Habits are shares from 0 to 1.
 type Habits struct {
 	Waits      float64 // contacts that send only after the 2xx of the event before
+	Beside     int     // events that a contact which does not wait has under way, while others queue; 0: as many as come
+	Queue      int     // events that a contact has before it, at most: what comes then is skipped; 0: 256
 	GivesUp    float64 // contacts that give up an event after Tries attempts
 	Tries      int
 	Repeats    float64 // events that are sent again although they were accepted, half of them at the same time
 	Disconnect float64 // attempts whose sender hangs up before the answer
+	Pauses     Pauses  // between two attempts; zero: anything up to 100 ms, then 200 ms, … 2 s
+}
+
+// Pauses lie between two attempts: First, then twice that, and so on up to
+// Longest. Who is not Steady waits a random part of it.
+type Pauses struct {
+	First, Longest time.Duration
+	Steady         bool
+}
+
+func (h Habits) pauses() Pauses {
+	if h.Pauses == (Pauses{}) {
+		return Pauses{First: 100 * time.Millisecond, Longest: 2 * time.Second}
+	}
+	return h.Pauses
 }
 
 // Stats are what Run did.
@@ -70,15 +88,7 @@ func Run(ctx context.Context, o Options, stats *Stats) error {
 	if len(o.URLs) == 0 || o.Rate <= 0 || o.Contacts <= 0 || o.Connections <= 0 || len(o.Types) == 0 {
 		return fmt.Errorf("load: URLs, rate, contacts, connections and types are needed: %+v", o)
 	}
-	l := &load{o: o, stats: stats, random: rand.New(rand.NewPCG(o.Seed, 1)), slots: make(chan struct{}, o.Connections)} //nolint:gosec // a schedule, no secret
-	l.client = &http.Client{
-		Timeout: 15 * time.Second, // far longer than the relay may take
-		Transport: &http.Transport{
-			MaxIdleConnsPerHost: o.Connections, DisableCompression: true,
-			DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	l := newLoad(o, stats)
 	defer l.client.CloseIdleConnections()
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -92,13 +102,29 @@ func Run(ctx context.Context, o Options, stats *Stats) error {
 	return nil
 }
 
+// newLoad returns what is needed to send; o must bound its connections.
+func newLoad(o Options, stats *Stats) *load {
+	return &load{
+		o: o, stats: stats, slots: make(chan struct{}, o.Connections),
+		random: rand.New(rand.NewPCG(o.Seed, 1)), //nolint:gosec // a schedule, no secret
+		client: &http.Client{
+			Timeout: 15 * time.Second, // far longer than the relay may take
+			Transport: &http.Transport{
+				MaxIdleConnsPerHost: o.Connections, DisableCompression: true,
+				DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
 type load struct {
 	o        Options
 	stats    *Stats
 	client   *http.Client
 	contacts []*contact
 	slots    chan struct{} // connections
-	turn     atomic.Uint64
+	turns    sync.Map      // contact and type: *atomic.Uint64, attempts so far
 	under    sync.WaitGroup
 
 	random *rand.Rand // of the schedule; only arrivals uses it
@@ -167,31 +193,18 @@ func body(number int, contact string, p plan) []byte {
 	return append(b, '}')
 }
 
-// event is one event with its bytes, as long as it is being sent.
-type event struct {
-	journal.Event
-	body      []byte
-	signature string
-	attempts  atomic.Int64
-}
-
-// born writes the event down and signs it.
-func (l *load) born(contact string, p plan) *event {
-	e := &event{}
-	e.Event = l.o.Journal.Event(journal.Event{Contact: contact, Type: p.kind.Name, Topic: p.kind.Topic}, func(number int) string {
-		e.body = body(number, contact, p)
-		sum := sha256.Sum256(e.body)
+// born writes an event down and signs it. Its body is the one that is made for
+// its contact and type if it has none.
+func (l *load) born(e journal.Event, p plan, given []byte) *Event {
+	signed := &Event{body: given}
+	signed.Event = l.o.Journal.Event(e, func(number int) string {
+		if given == nil {
+			signed.body = body(number, e.Contact, p)
+		}
+		sum := sha256.Sum256(signed.body)
 		return hex.EncodeToString(sum[:])
 	})
-	e.signature = Sign(l.o.Secret, e.body)
+	signed.signature = Sign(l.o.Secret, signed.body)
 	l.stats.Events.Add(1)
-	return e
-}
-
-// Once brings one event of a contact of its own into being and sends it once.
-func Once(ctx context.Context, o Options, contact string) journal.Answer {
-	l := &load{o: o, stats: new(Stats), slots: make(chan struct{}, 1), client: &http.Client{
-		Timeout: 15 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true},
-	}}
-	return l.attempt(ctx, l.born(contact, plan{kind: o.Types[0]}), false)
+	return signed
 }

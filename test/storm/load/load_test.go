@@ -3,6 +3,7 @@ package load_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -127,22 +128,57 @@ func TestJournalIsWhole(t *testing.T) {
 	}
 }
 
-// TestWaits: a contact that waits has one event under way.
+// TestWaits: a contact that waits has one event under way, and one that does
+// not as many as it may.
 func TestWaits(t *testing.T) {
-	r := newRelay(t, func(string, int) int { return 200 })
-	all, _ := run(t, load.Options{URLs: []string{r.URL}, Events: 300, Contacts: 5, Habits: load.Habits{Waits: 1}})
-	open, contacts := map[string]int{}, map[int]string{}
-	for _, e := range all {
-		switch e.Kind {
-		case 'E':
-			contacts[e.Event.Number] = e.Event.Contact
-		case 'S':
-			if open[contacts[e.Event.Number]]++; open[contacts[e.Event.Number]] > 1 {
-				t.Fatalf("contact %s has two events under way", contacts[e.Event.Number])
+	for name, c := range map[string]struct {
+		habits load.Habits
+		most   int
+	}{
+		"waits":           {load.Habits{Waits: 1, Beside: 3}, 1},
+		"three at a time": {load.Habits{Beside: 3}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRelay(t, func(string, int) int { return 200 })
+			all, stats := run(t, load.Options{URLs: []string{r.URL}, Events: 300, Contacts: 5, Habits: c.habits})
+			open, contacts, most := map[string]int{}, map[int]string{}, 0
+			for _, e := range all {
+				switch e.Kind {
+				case 'E':
+					contacts[e.Event.Number] = e.Event.Contact
+				case 'S':
+					open[contacts[e.Event.Number]]++
+					most = max(most, open[contacts[e.Event.Number]])
+				case 'A':
+					open[contacts[e.Event.Number]]--
+				}
 			}
-		case 'A':
-			open[contacts[e.Event.Number]]--
-		}
+			if most != c.most || stats.Accepted.Load() != 300 {
+				t.Errorf("a contact has %d events under way, want %d; %d accepted", most, c.most, stats.Accepted.Load())
+			}
+		})
+	}
+}
+
+// TestQueue: a contact that may have two events before it skips the rest, of a
+// hundred; some of those that come while the load ends may be among the accepted.
+func TestQueue(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	r := newRelay(t, func(string, int) int { <-ctx.Done(); return 200 })
+	w, err := journal.Create(filepath.Join(t.TempDir(), "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stats load.Stats
+	if err := errors.Join(load.Run(ctx, load.Options{
+		URLs: []string{r.URL}, Secret: secret, Journal: w, Rate: 1000, Connections: 50, Contacts: 1, Drain: 10 * time.Second,
+		Types: []load.Type{{Name: "A", Topic: "a"}}, Habits: load.Habits{Waits: 1, Queue: 2},
+	}, &stats), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if n := stats.Accepted.Load(); n > 20 || n != stats.Events.Load() || stats.Skipped.Load() == 0 {
+		t.Errorf("%d accepted, %d skipped", n, stats.Skipped.Load())
 	}
 }
 

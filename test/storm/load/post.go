@@ -7,10 +7,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cxrelay/cxrelay/test/storm/journal"
@@ -28,7 +31,7 @@ func Sign(secret string, body []byte) string {
 
 // post sends one request. A sender that hangs up does so when its request is
 // written, and learns nothing.
-func (l *load) post(ctx context.Context, url string, e *event, hangUp bool) journal.Answer {
+func (l *load) post(ctx context.Context, to string, e *Event, hangUp bool) journal.Answer {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	began := time.Now()
@@ -41,11 +44,14 @@ func (l *load) post(ctx context.Context, url string, e *event, hangUp bool) jour
 			}
 		},
 	})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(e.body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(e.body))
 	if err != nil {
 		return journal.Answer{}
 	}
 	req.GetBody = nil // an attempt is one attempt: the transport must not repeat it
+	for name, values := range e.Header {
+		req.Header[name] = values
+	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(SignatureHeader, e.signature)
 	a := l.do(req)
@@ -53,18 +59,46 @@ func (l *load) post(ctx context.Context, url string, e *event, hangUp bool) jour
 	return a
 }
 
-// do sends a request and reads what the answer says of itself.
+// do sends a request and reads what the answer says of itself. The reason of
+// a 503 that does not say when to come back says so.
 func (l *load) do(req *http.Request) journal.Answer {
 	resp, err := l.client.Do(req)
 	if err != nil {
-		return journal.Answer{}
+		return journal.Answer{Reason: met(err)}
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		return journal.Answer{} // cut off: nobody can rely on a half answer
+		return journal.Answer{Reason: met(err)} // cut off: nobody can rely on a half answer
 	}
 	var said struct{ Reason string }
 	_ = json.Unmarshal(text, &said) // net/http's own answers are plain text and have none
+	if resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") == "" {
+		said.Reason += " " + NoRetryAfter
+	}
 	return journal.Answer{Status: resp.StatusCode, Reason: said.Reason}
+}
+
+// NoRetryAfter ends the reason of a 503 that lacks this header.
+const NoRetryAfter = "without Retry-After"
+
+// What a sender may meet instead of an answer, as the reason of status 0.
+// Other errors are told in their own words.
+const (
+	Refused = "refused" // the connection
+	Reset   = "reset"   // or closed, before there was an answer
+)
+
+func met(err error) string {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return Refused
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return Reset
+	}
+	var call *url.Error
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	return err.Error() // such as that of net/http for an idle connection that was closed
 }

@@ -3,12 +3,12 @@
 package real_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"github.com/cxrelay/cxrelay/test/real"
-	"github.com/cxrelay/cxrelay/test/real/judge"
+	"github.com/cxrelay/cxrelay/test/storm"
+	"github.com/cxrelay/cxrelay/test/storm/judge"
 )
 
 // acksOne is a relay that takes the leader's word for it. Such a producer
@@ -24,15 +24,15 @@ var acksOne = real.Mutant{
 // must not have been accepted.
 func TestLeaderDiesBeforeItsFollowers(t *testing.T) {
 	v := leaderDies(t, real.Mutant{})
-	report(t, v)
+	kept(t, v)
 }
 
 // TestAcksOneIsConvicted shows that the test above can fail: a relay with
 // acks=1 accepts meanwhile, and loses it.
 func TestAcksOneIsConvicted(t *testing.T) {
 	v := leaderDies(t, acksOne)
-	t.Logf("accepted %d, records %d, lost %d, faults %d", v.Accepted, v.Records, v.Count("LOST"), len(v.Faults))
-	if v.Count("LOST") == 0 {
+	t.Logf("accepted %d, records %d, lost %d, faults %v", v.Accepted, v.Records, v.Faults["LOST"], v.Faults)
+	if v.Faults["LOST"] == 0 {
 		t.Error("a relay with acks=1 was not convicted")
 	}
 }
@@ -40,14 +40,10 @@ func TestAcksOneIsConvicted(t *testing.T) {
 func leaderDies(t *testing.T, mutant real.Mutant) *judge.Verdict {
 	cluster := rig.Cluster(t, real.Brokers(3))
 	relay := start(t, cluster, real.Setup{Mutant: mutant})
-	cluster.LeadBy(1, judge.Topics()...)
-	var journal judge.Journal
-	sender := judge.NewSender(relay.URL, secret, &journal)
-	defer sender.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
+	cluster.LeadBy(1, storm.Topics()...)
+	book := newBook(t)
 
-	wait := sender.Crowd(ctx, judge.Crowd{Contacts: 100, Events: 40, Senders: 2, Over: 12 * time.Second})
+	wait := book.crowd(t, crowd{name: "c", contacts: 100, events: 40, over: 12 * time.Second, waits: 0.5, beside: 2}, relay)
 	real.Pass(t, 2*time.Second)
 	// Less than broker.session.timeout.ms and replica.lag.time.max.ms: the
 	// followers must still count as in sync when they are asked to lead.
@@ -65,15 +61,15 @@ func leaderDies(t *testing.T, mutant real.Mutant) *judge.Verdict {
 	cluster.InSync()
 
 	meanwhile := 0
-	for _, e := range journal.Events() {
+	for _, e := range book.read(t) {
 		if at, ok := e.Accepted(); ok && at.After(lagging.Add(100*time.Millisecond)) && at.Before(died) {
 			meanwhile++
 		}
 	}
 	t.Logf("accepted while only the leader had it: %d", meanwhile)
-	recoveries(t, &journal, []mark{{"followers lag", lagging}, {"the leader dies", died}})
+	recoveries(t, book, []mark{{"followers lag", lagging}, {"the leader dies", died}})
 	if mutant == (real.Mutant{}) {
-		settled(t, relay, &journal)
+		settled(t, relay, book)
 	}
-	return judge.Judge(&journal, cluster.ReadMany(judge.Topics()...), relay.Log(t))
+	return book.judge(t, cluster.ReadMany(storm.Topics()...), relay.Log(t))
 }

@@ -1,11 +1,9 @@
-package judge
+package pace
 
 import (
 	"context"
 	"slices"
 	"time"
-
-	"github.com/cxrelay/cxrelay/test/pace"
 )
 
 // Lateness is how late timers of this program fired: what the machine, and
@@ -20,7 +18,7 @@ func Watch(ctx context.Context) (stop func() Lateness) {
 	result := make(chan Lateness, 1)
 	go func() {
 		var late []time.Duration
-		for due := time.Now().Add(period); pace.Wait(ctx, time.Until(due)); due = time.Now().Add(period) {
+		for due := time.Now().Add(period); Wait(ctx, time.Until(due)); due = time.Now().Add(period) {
 			late = append(late, max(time.Since(due), 0))
 		}
 		result <- lateness(late)
