@@ -65,7 +65,7 @@ func (w *world) start() error {
 	}
 	r.app, err = app.New(app.Mutated(app.Options{
 		Config: cfg, Source: source, Hangup: w.hangup, Build: app.Build{Version: "test"}, PoisonBodies: true, Level: new(slog.LevelVar),
-		Log:     slog.New(slog.NewJSONHandler(r.log, nil)),
+		Log:     slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: w.level})),
 		Network: app.Network{Listen: r.listen(w.front.Listen), DialKafka: r.dial(w.kafka.Dial), Registry: r.registry(w.registry)},
 	}, w.mutate))
 	if err != nil {
@@ -77,6 +77,8 @@ func (w *world) start() error {
 		defer close(r.done)
 		r.err = r.app.Run(ctx)
 	}()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.relays = append(w.relays, r)
 	w.app, w.log = r.app, r.log
 	w.serving.Store(r)
@@ -105,7 +107,7 @@ func (r *relay) kill() {
 	r.cancel()
 }
 
-// ended tells whether a relay was stopped or killed, or is about to be.
+// killed tells whether a relay was killed.
 func (r *relay) killed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -187,7 +189,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// dial connects a sender with the relay that serves now, wherever it listens.
+// dialRelay connects a sender with the relay that serves now, wherever it listens.
 func (w *world) dialRelay(ctx context.Context, network, address string) (net.Conn, error) {
 	r := w.serving.Load()
 	host, text, err := net.SplitHostPort(address)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -43,6 +44,7 @@ type world struct {
 	kafka    *devkit.VirtualKafka
 	registry *registry
 	front    *kfake.VirtualNetwork // between senders and relays
+	mu       sync.Mutex            // of relays, app and log, while relays are started
 	relays   []*relay
 	serving  atomic.Pointer[relay] // the last of them
 	app      *app.App              // its
@@ -51,6 +53,7 @@ type world struct {
 	journal  journal
 	stop     func() error
 	source   config.Source
+	level    slog.Level // of the logs
 	mutate   func(schema.Definition) schema.Definition
 
 	files  *files         // what the configuration is read from, where it can be reloaded
@@ -151,6 +154,7 @@ type worldOptions struct {
 	padding   int64  // of the registry's answers
 	files     *files // with relay.yaml: the configuration can be reloaded
 	env       []string
+	level     slog.Level
 	mutate    func(schema.Definition) schema.Definition // of what the fast path is made
 }
 
@@ -173,7 +177,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 		o.schema = devkit.DevSchema
 	}
 	w := &world{
-		t: t, kafka: cluster, front: &kfake.VirtualNetwork{}, source: sourceOf(o), mutate: o.mutate, scheme: "http", topics: union(seedTopics, o.topics),
+		t: t, kafka: cluster, front: &kfake.VirtualNetwork{}, source: sourceOf(o), mutate: o.mutate, level: o.level, scheme: "http", topics: union(seedTopics, o.topics),
 		hangup: make(chan os.Signal, 1), files: o.files, registry: &registry{version: 1, schema: o.schema, handle: o.registry, padding: o.padding},
 	}
 	w.secret.Store(testSecret)
@@ -184,7 +188,9 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	w.stop = sync.OnceValue(func() error { return w.halt(synctest.Wait) })
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("log of the relay:\n%s", w.log)
+			for _, r := range w.relays {
+				t.Logf("log of the relay %s:\n%s", r.instance, r.log)
+			}
 		}
 	})
 	return w

@@ -35,15 +35,14 @@ type VirtualKafka struct {
 	hung    map[int32]chan struct{} // by node; closed when it goes on
 	weather map[int32]Weather       // by node
 	changed chan struct{}           // closed when the weather changes
-	wrong   []string
-	seen    int
+	audit   audit
 }
 
 // NewVirtualKafka starts a cluster. The caller closes it inside the bubble.
 func NewVirtualKafka(brokers int, opts ...kfake.Opt) (*VirtualKafka, error) {
 	v := &VirtualKafka{
 		net: &kfake.VirtualNetwork{}, conns: map[net.Conn]int32{}, hung: map[int32]chan struct{}{},
-		weather: map[int32]Weather{}, changed: make(chan struct{}),
+		weather: map[int32]Weather{}, changed: make(chan struct{}), audit: newAudit(),
 	}
 	ports := make([]int, brokers)
 	for i := range ports {
@@ -56,7 +55,7 @@ func NewVirtualKafka(brokers int, opts ...kfake.Opt) (*VirtualKafka, error) {
 	}
 	v.Cluster = c
 	c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		v.check(req)
+		v.audit.look(req)
 		return nil, nil, false // it only looks
 	})
 	return v, nil
@@ -66,38 +65,6 @@ func NewVirtualKafka(brokers int, opts ...kfake.Opt) (*VirtualKafka, error) {
 func (v *VirtualKafka) Close() {
 	v.Heal()
 	v.Cluster.Close()
-}
-
-// check notes every produce request that is not acks=all and idempotent.
-func (v *VirtualKafka) check(req kmsg.Request) {
-	p, ok := req.(*kmsg.ProduceRequest)
-	if !ok {
-		return
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.seen++
-	if p.Acks != -1 {
-		v.wrong = append(v.wrong, fmt.Sprintf("acks=%d", p.Acks))
-	}
-	for _, t := range p.Topics {
-		for _, part := range t.Partitions {
-			var b kmsg.RecordBatch
-			if err := b.ReadFrom(part.Records); err != nil {
-				v.wrong = append(v.wrong, "unreadable batch: "+err.Error())
-			} else if b.ProducerID < 0 {
-				v.wrong = append(v.wrong, "a batch without producer id")
-			}
-		}
-	}
-}
-
-// Produced returns how many produce requests there were, and what was wrong
-// with any of them: each must be acks=all and carry a producer id.
-func (v *VirtualKafka) Produced() (requests int, wrong []string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.seen, append([]string(nil), v.wrong...)
 }
 
 // Hang makes a node take bytes and answer none, as a process that was stopped
@@ -141,6 +108,12 @@ func (v *VirtualKafka) Heal() {
 		close(wait)
 		delete(v.hung, node)
 	}
+}
+
+// Backdoor connects to a broker whatever the weather, as one would on its own
+// host; it fits kgo.Dialer.
+func (v *VirtualKafka) Backdoor(ctx context.Context, network, host string) (net.Conn, error) {
+	return v.net.DialContext(ctx, network, host)
 }
 
 // Dial connects over the virtual network; it fits kgo.Dialer. A cut or closed
