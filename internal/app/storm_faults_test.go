@@ -140,6 +140,7 @@ func producing() []*kerr.Error {
 		kerr.KafkaStorageError, kerr.NetworkException, kerr.UnknownTopicOrPartition, kerr.CorruptMessage, kerr.FencedLeaderEpoch, kerr.UnknownLeaderEpoch,
 		kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp,
 		kerr.PolicyViolation, kerr.UnknownTopicID, kerr.UnknownServerError, kerr.ThrottlingQuotaExceeded, kerr.BrokerNotAvailable, kerr.ReplicaNotAvailable,
+		kerr.OutOfOrderSequenceNumber, kerr.UnknownProducerID, kerr.InvalidProducerEpoch, kerr.InvalidProducerIDMapping, kerr.UnsupportedForMessageFormat,
 	}
 }
 

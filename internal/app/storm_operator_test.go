@@ -61,28 +61,46 @@ func (st *storm) live() []*relay {
 
 // turn does something to the relays, while senders may be left without answers.
 func (st *storm) turn(do func()) {
-	st.moves.Add(1)
-	do()
-	st.turns.Add(1)
-	st.moves.Add(-1)
+	st.alone(func() {
+		st.moves.Add(1)
+		do()
+		time.Sleep(time.Millisecond) // clients see that connections have ended
+		st.turns.Add(1)
+		st.moves.Add(-1)
+	})
 }
 
-// reload asks the relay that serves to reload, and returns its status.
+// alone does what must not happen while relays come and go. A mutex would stop
+// the virtual time.
+func (st *storm) alone(do func()) {
+	<-st.hand
+	do()
+	st.hand <- struct{}{}
+}
+
+// reload asks the relay that serves to reload, and returns its status; 0: it
+// ended meanwhile, or was about to.
 func (st *storm) reload() int {
 	req, err := http.NewRequestWithContext(st.w.t.Context(), http.MethodPost, adminURL+"/-/reload", nil)
 	if err != nil {
 		st.w.t.Error(err)
 		return 0
 	}
+	turn := st.turns.Load()
 	resp, err := st.w.client.Do(req)
 	if err != nil {
-		st.w.t.Errorf("reload: %v", err)
+		if st.turns.Load() == turn && st.steady() {
+			st.w.t.Errorf("RELOAD: %v", err)
+		}
 		return 0
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
+	if err != nil && (st.turns.Load() != turn || !st.steady()) {
+		return 0
+	}
 	if err != nil || !json.Valid(b) {
-		st.w.t.Errorf("reload: %q, %v", b, err)
+		st.w.t.Errorf("RELOAD: %q, %v", b, err)
 	}
 	return resp.StatusCode
 }
@@ -95,17 +113,21 @@ func (st *storm) adopt(next setup) bool {
 		st.setup = next
 		return true
 	}
-	if status != http.StatusServiceUnavailable {
+	if status != http.StatusServiceUnavailable && status != 0 {
 		st.w.t.Errorf("RELOAD: a good configuration was answered %d", status)
 	}
 	st.w.files.set("relay.yaml", st.setup.yaml(st.rig))
 	return false
 }
 
-// operations are what operators do.
-func operations(secured bool) []func(*rand.Rand) act {
+// restarts are what ends relays.
+func restarts() []func(*rand.Rand) act {
+	return []func(*rand.Rand) act{restart, rolling, kill, kill}
+}
+
+// reloads are what else operators do.
+func reloads(secured bool) []func(*rand.Rand) act {
 	all := []func(*rand.Rand) act{
-		restart, restart, rolling, kill, kill, kill,
 		func(dice *rand.Rand) act {
 			text := fmt.Sprintf(", in_flight_records: %d, in_flight_bytes: %dKiB, oldest_unacked: %dms", 10+dice.IntN(1000), 64+dice.IntN(1<<16), 300+dice.IntN(10000))
 			if dice.IntN(2) == 0 {
@@ -141,27 +163,30 @@ func operations(secured bool) []func(*rand.Rand) act {
 		broken, rotate,
 		func(dice *rand.Rand) act {
 			times := 5 + dice.IntN(10)
-			return act{name: fmt.Sprintf("reload: %d times", times), begin: func(st *storm) {
-				for i := range times {
-					next := st.setup
-					if next.limits = ""; i%2 == 0 {
-						next.limits = ", connections: 5000"
-					}
-					if i%3 == 2 {
-						st.w.files.set("relay.yaml", "routes: 12\n")
-						st.refused()
-						continue
-					}
-					st.adopt(next)
-				}
-				st.w.files.set("relay.yaml", st.setup.yaml(st.rig))
-			}}
+			return act{name: fmt.Sprintf("reload: %d times", times), begin: func(st *storm) { st.alone(func() { st.reloadOften(times) }) }}
 		},
 	}
 	if secured {
 		all = append(all, credentials, credentials)
 	}
 	return all
+}
+
+// reloadOften reloads without a pause. Every third time the file is broken.
+func (st *storm) reloadOften(times int) {
+	for i := range times {
+		if i%3 == 2 {
+			st.w.files.set("relay.yaml", "routes: 12\n")
+			st.refused()
+			continue
+		}
+		next := st.setup
+		if next.limits = ""; i%2 == 0 {
+			next.limits = ", connections: 5000"
+		}
+		st.adopt(next)
+	}
+	st.w.files.set("relay.yaml", st.setup.yaml(st.rig))
 }
 
 // refused has a reload refused.
@@ -177,6 +202,7 @@ func broken(dice *rand.Rand) act {
 	return act{
 		name: fmt.Sprintf("reload: broken %d", i), length: lasting(dice, 12*time.Second),
 		begin: func(st *storm) {
+			<-st.hand // no relay could start with it
 			text := st.setup.yaml(st.rig)
 			lacking := st.setup
 			lacking.secrets = append(slices.Clone(lacking.secrets), "c") // no such file
@@ -186,6 +212,7 @@ func broken(dice *rand.Rand) act {
 		end: func(st *storm) {
 			st.w.files.set("relay.yaml", st.setup.yaml(st.rig))
 			st.reload()
+			st.hand <- struct{}{}
 		},
 	}
 }
@@ -193,7 +220,7 @@ func broken(dice *rand.Rand) act {
 // rotate gives senders another secret, as docs/operations.md says: both are
 // right until nobody uses the old one.
 func rotate(dice *rand.Rand) act {
-	return act{name: "reload: a secret rotates", begin: func(st *storm) {
+	turn := func(st *storm) {
 		old := st.setup.secrets[0]
 		fresh, value := "b", "the-next-secret"
 		if old == "b" {
@@ -212,7 +239,8 @@ func rotate(dice *rand.Rand) act {
 			next.secrets = []string{fresh}
 			st.adopt(next)
 		}
-	}}
+	}
+	return act{name: "reload: a secret rotates", begin: func(st *storm) { st.alone(func() { turn(st) }) }}
 }
 
 // credentials: the brokers want another password, and the relay hears of it
@@ -240,10 +268,7 @@ func restart(dice *rand.Rand) act {
 	gap := lasting(dice, 4*time.Second)
 	return act{name: fmt.Sprintf("restart after %s", gap), begin: func(st *storm) {
 		st.turn(func() {
-			r := st.w.serving.Load()
-			if err := r.end(); err != nil {
-				st.w.t.Errorf("STOP: %v", err)
-			}
+			st.stop(st.w.serving.Load())
 			time.Sleep(gap)
 			st.launch()
 		})
@@ -258,9 +283,7 @@ func rolling(dice *rand.Rand) act {
 			r := st.w.serving.Load()
 			st.launch()
 			time.Sleep(overlap)
-			if err := r.end(); err != nil {
-				st.w.t.Errorf("STOP: %v", err)
-			}
+			st.stop(r)
 		})
 	}}
 }
@@ -275,6 +298,17 @@ func kill(dice *rand.Rand) act {
 			st.launch()
 		})
 	}}
+}
+
+// stop ends a relay in order, and in time.
+func (st *storm) stop(r *relay) {
+	began := time.Now()
+	if err := r.end(); err != nil {
+		st.w.t.Errorf("STOP: %s: %v", r.instance, err)
+	}
+	if took := time.Since(began); took > stormStop {
+		st.w.t.Errorf("STOP: %s took %s", r.instance, took)
+	}
 }
 
 func (st *storm) launch() {

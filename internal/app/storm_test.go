@@ -24,6 +24,8 @@ const (
 	stormSeeds    = 24               // of the ordinary tests
 	stormLength   = 30 * time.Second // of the faults
 	stormAlive    = 45 * time.Second // after the last fault everything is accepted again
+	stormWell     = 2 * time.Minute  // after that nothing is reported as wrong any more
+	stormStop     = 13 * time.Second // shutdown.timeout, and last words
 	stormDeadline = 2 * time.Second  // of the source
 	stormBody     = 4 << 10          // limits.body
 	stormContacts = 10
@@ -40,10 +42,11 @@ type storm struct {
 	setup setup     // what the last good configuration says
 	rig   *security // nil: brokers let everybody in
 
-	end   atomic.Bool  // senders begin nothing new
-	last  atomic.Bool  // senders insist no more
-	turns atomic.Int64 // relays that began or ended
-	moves atomic.Int64 // turns that are under way
+	end   atomic.Bool   // senders begin nothing new
+	last  atomic.Bool   // senders insist no more
+	turns atomic.Int64  // relays that began or ended
+	moves atomic.Int64  // turns that are under way
+	hand  chan struct{} // holds one: who takes it may change which relays there are, or how they know senders
 }
 
 func (st *storm) over() bool    { return st.end.Load() }
@@ -84,7 +87,8 @@ func TestStorm(t *testing.T) {
 // blow is one storm.
 func blow(t *testing.T, seed uint64) {
 	dice := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // no secret
-	st := &storm{seed: seed, setup: setup{secrets: []string{"a"}, pins: 8}}
+	st := &storm{seed: seed, setup: setup{secrets: []string{"a"}, pins: 8}, hand: make(chan struct{}, 1)}
+	st.hand <- struct{}{}
 	o := worldOptions{topics: append([]string{"four", "five"}, seedTopics...), registry: subjects("cxone-data-action-v1")}
 	if dice.IntN(6) == 0 {
 		st.rig = &security{password: "kafka-0"}
@@ -129,23 +133,11 @@ func (st *storm) finish(busy, traffic *sync.WaitGroup) {
 	st.end.Store(true)
 	busy.Wait()
 	w.kafka.Heal()
-	began := time.Now()
-	for c := range 4 {
-		for i, kind := range stormTypes()[:4] {
-			s := event(kind, fmt.Sprintf("probe-%d", c), i)
-			s.key = keyOf(s.contact)
-			w.journal.add(s)
-			for st.attempt(s, 0) != 200 {
-				if time.Since(began) > stormAlive {
-					w.t.Fatalf("DEAD: %s after the last fault %s is answered %v\nreadiness %+v", time.Since(began), s.id, s.reasons[len(s.reasons)-1], w.app.Readiness())
-				}
-				time.Sleep(500 * time.Millisecond)
-			}
-		}
-	}
+	st.probe()
 	st.last.Store(true)
 	traffic.Wait()
-	w.until("nothing is under way", 30*time.Second, func() bool { return w.app.Books().Pending == 0 && w.app.Books().InFlight == 0 })
+	st.within(stormAlive, "LEFT: records or requests are under way", func() bool { return w.app.Books().Pending == 0 && w.app.Books().InFlight == 0 })
+	st.within(stormWell, "NOT WELL", func() bool { r := w.app.Readiness(); return r.Ready && len(r.Degraded) == 0 })
 	s := w.scrape()
 	w.balances(s)
 	for _, name := range []string{"cxrelay_body_bytes_in_flight", "cxrelay_record_bytes_in_flight", "cxrelay_records_pending"} {
@@ -155,7 +147,7 @@ func (st *storm) finish(busy, traffic *sync.WaitGroup) {
 	}
 	for _, r := range w.relays[:len(w.relays)-1] {
 		if err := r.end(); err != nil && !r.killed() {
-			w.t.Errorf("%s: %v", r.instance, err)
+			w.t.Errorf("STOP: %s: %v", r.instance, err)
 		}
 	}
 	v := w.judge()
@@ -163,6 +155,35 @@ func (st *storm) finish(busy, traffic *sync.WaitGroup) {
 		w.t.Errorf("TOO FEW: %+v", v)
 	}
 	w.t.Logf("%+v, %d relays", v, len(w.relays))
+}
+
+// probe sends to every topic until each event is accepted.
+func (st *storm) probe() {
+	began := time.Now()
+	for c := range 4 {
+		for i, kind := range stormTypes()[:4] {
+			s := event(kind, fmt.Sprintf("probe-%d", c), i)
+			s.key = keyOf(s.contact)
+			st.w.journal.add(s)
+			for st.attempt(s, 0) != 200 {
+				if time.Since(began) > stormAlive {
+					st.w.t.Errorf("DEAD: %s after the last fault %s is answered %v; readiness %+v", time.Since(began), s.id, s.reasons, st.w.app.Readiness())
+					return
+				}
+				time.Sleep(500 * time.Millisecond)
+			}
+		}
+	}
+}
+
+// within waits for what must come true.
+func (st *storm) within(limit time.Duration, what string, ok func() bool) {
+	for began := time.Now(); !ok(); time.Sleep(50 * time.Millisecond) {
+		if time.Since(began) > limit {
+			st.w.t.Errorf("%s, for %s: %+v %+v", what, limit, st.w.app.Readiness(), st.w.app.Books())
+			return
+		}
+	}
 }
 
 // watchBooks looks at the books of every relay at random moments.
@@ -212,7 +233,7 @@ func (p plan) String() string {
 // newPlan draws a schedule.
 func newPlan(dice *rand.Rand, secured bool) plan {
 	var p plan
-	decks := [][]func(*rand.Rand) act{wireFaults(), kafkaFaults(), registryFaults(), operations(secured)}
+	decks := [][]func(*rand.Rand) act{wireFaults(), kafkaFaults(), registryFaults(), reloads(secured), restarts()}
 	for _, deck := range decks {
 		var l lane
 		for at := time.Duration(0); ; {
