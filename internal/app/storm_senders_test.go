@@ -97,13 +97,13 @@ func (c *sender) send(s *sent, dice *rand.Rand) {
 		c.insist(s, 0, 0)
 		copies.Wait()
 	case disconnect:
-		leave := time.Duration(1 + dice.IntN(40)) // ms
+		leave := time.Millisecond + time.Duration(dice.IntN(40*int(time.Millisecond)))
 		if dice.IntN(2) == 0 {
-			leave = time.Duration(1 + dice.IntN(2500))
+			leave = time.Millisecond + time.Duration(dice.IntN(2500*int(time.Millisecond)))
 		}
 		if dice.IntN(2) == 0 {
-			c.insist(s, 1, leave*time.Millisecond)
-		} else if !c.insist(s, 1, leave*time.Millisecond) {
+			c.insist(s, 1, leave)
+		} else if !c.insist(s, 1, leave) {
 			c.insist(s, 0, 0)
 		}
 	default:
