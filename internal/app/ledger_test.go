@@ -10,6 +10,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/cxrelay/cxrelay/internal/gateway"
+	"github.com/cxrelay/cxrelay/internal/reason"
 )
 
 // counters never go down.
@@ -40,6 +43,32 @@ func (w *world) balances(s scrape) {
 	}
 	if inFlight < 0 || pending < 0 {
 		w.t.Errorf("in flight %v, pending %v", inFlight, pending)
+	}
+}
+
+// booksBalance checks the same equations in one snapshot of the books.
+func (w *world) booksBalance(r *relay, s gateway.Snapshot) {
+	w.t.Helper()
+	var answered, accepted uint64
+	for _, row := range s.Events {
+		for _, why := range reason.All() {
+			answered += row[why]
+		}
+		accepted += row[reason.Accepted]
+	}
+	if s.InFlight < 0 || s.Pending < 0 || s.Received != answered+uint64(s.InFlight) ||
+		s.Produced != s.Acked+s.Failed+uint64(s.Pending) || s.Acked != accepted+s.LateAcks {
+		w.t.Errorf("LEDGER: the books of %s do not balance: %d answered, %d accepted, %+v", r.instance, answered, accepted, s)
+	}
+}
+
+// balancesAtTheEnd also wants nothing to be under way, unless the relay was
+// killed.
+func (w *world) balancesAtTheEnd(r *relay, s gateway.Snapshot) {
+	w.t.Helper()
+	w.booksBalance(r, s)
+	if !r.killed() && (s.InFlight != 0 || s.Pending != 0) {
+		w.t.Errorf("LEDGER: %s has %d requests and %d records under way at the end", r.instance, s.InFlight, s.Pending)
 	}
 }
 

@@ -188,6 +188,30 @@ func TestHungBrokerLosesItsPartitions(t *testing.T) {
 	}
 }
 
+// TestQuietHours: a relay that has nothing to do hears of its brokers once a
+// second. That is no outage, however short limits.oldest_unacked is.
+func TestQuietHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, worldOptions{overrides: map[string]string{"limits.oldest_unacked": "300ms"}})
+		defer w.end()
+		w.untilReady()
+		for n := range 20 {
+			time.Sleep(time.Duration(n) * 170 * time.Millisecond)
+			if s := event("QUEUE_TRANSFER", "c2", n); w.send(s) != "accepted" {
+				t.Errorf("%s: %v", s.id, s.reasons)
+			}
+		}
+		// A real one is noticed all the same.
+		w.hangAll()
+		time.Sleep(5 * time.Second)
+		if why := w.send(event("QUEUE_TRANSFER", "c2", 20)); why != "kafka_unavailable" {
+			t.Errorf("while every broker hangs: %s", why)
+		}
+		w.kafka.Heal()
+		w.judge()
+	})
+}
+
 // TestMissingTopic: only its route is refused, and it works once created.
 func TestMissingTopic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -3,7 +3,6 @@ package app_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -44,28 +43,50 @@ type world struct {
 	t        *testing.T
 	kafka    *devkit.VirtualKafka
 	registry *registry
-	app      *app.App
-	log      *logBuffer
+	front    *kfake.VirtualNetwork // between senders and relays
+	mu       sync.Mutex            // of relays, app and log, while relays are started
+	relays   []*relay
+	serving  atomic.Pointer[relay] // the last of them
+	app      *app.App              // its
+	log      *logBuffer            // its
 	client   *http.Client
 	journal  journal
 	stop     func() error
+	source   config.Source
+	level    slog.Level // of the logs
+	mutate   func(schema.Definition) schema.Definition
 
 	files  *files         // what the configuration is read from, where it can be reloaded
 	hangup chan os.Signal // SIGHUP
 	secret atomic.Value   // string: what senders sign with; testSecret
 	scheme string         // of the webhook URL; http
 	topics []string       // that the judge reads
+
+	ticks   atomic.Int64 // order of what senders see, where virtual time stands still
+	deleted []deletion   // of topics
+	reader  []kgo.Opt    // what the judge needs to log in
 }
 
 // logBuffer is a log that many goroutines write.
 type logBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
+	mu     sync.Mutex
+	b      strings.Builder
+	frozen bool
+}
+
+// freeze ends the log: what is written to it from now on is lost.
+func (l *logBuffer) freeze() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.frozen = true
 }
 
 func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.frozen {
+		return len(p), nil
+	}
 	return l.b.Write(p)
 }
 
@@ -133,6 +154,7 @@ type worldOptions struct {
 	padding   int64  // of the registry's answers
 	files     *files // with relay.yaml: the configuration can be reloaded
 	env       []string
+	level     slog.Level
 	mutate    func(schema.Definition) schema.Definition // of what the fast path is made
 }
 
@@ -154,54 +176,21 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	if o.schema == "" {
 		o.schema = devkit.DevSchema
 	}
-	w := &world{t: t, kafka: cluster, log: &logBuffer{}, scheme: "http", topics: union(seedTopics, o.topics), hangup: make(chan os.Signal, 1), files: o.files, registry: &registry{version: 1, schema: o.schema, handle: o.registry, padding: o.padding}}
-	overrides := map[string]string{
-		"listen.address": "127.0.0.1:8080", "admin.address": "127.0.0.1:9640", "instance": "test",
-		"kafka.brokers": strings.Join(cluster.Brokers, ","), "schema.registry.urls": "http://registry.test",
-	}
-	for k, v := range o.overrides {
-		overrides[k] = v
+	w := &world{
+		t: t, kafka: cluster, front: &kfake.VirtualNetwork{}, source: sourceOf(o), mutate: o.mutate, level: o.level, scheme: "http", topics: union(seedTopics, o.topics),
+		hangup: make(chan os.Signal, 1), files: o.files, registry: &registry{version: 1, schema: o.schema, handle: o.registry, padding: o.padding},
 	}
 	w.secret.Store(testSecret)
-	from := config.Source{Env: append(o.env, "CXONE_WEBHOOK_SECRET="+testSecret), Overrides: overrides}
-	if o.file != "" {
-		from.Data = []byte(o.file)
-	}
-	if o.files != nil {
-		from.File, from.ReadFile = "relay.yaml", o.files.read
-	}
-	source := app.NewSource(from)
-	cfg, _, err := source.Load()
-	if err != nil {
+	w.newClient()
+	if err := w.start(); err != nil {
 		t.Fatal(err)
 	}
-	front := &kfake.VirtualNetwork{}
-	w.app, err = app.New(app.Mutated(app.Options{
-		Config: cfg, Source: source, Hangup: w.hangup, Build: app.Build{Version: "test"}, PoisonBodies: true, Level: new(slog.LevelVar),
-		Log:     slog.New(slog.NewJSONHandler(w.log, nil)),
-		Network: app.Network{Listen: front.Listen, DialKafka: cluster.Dial, Registry: w.registry},
-	}, o.mutate))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- w.app.Run(ctx) }()
-	transport := &http.Transport{DialContext: front.DialContext, MaxIdleConnsPerHost: 1000}
-	w.client = &http.Client{Transport: transport}
-	w.stop = sync.OnceValue(func() error {
-		cancel()
-		err := <-done
-		transport.CloseIdleConnections()
-		cluster.Heal()
-		synctest.Wait() // a request that still hangs would hold the cluster's lock for good
-		cluster.Close()
-		synctest.Wait()
-		return err
-	})
+	w.stop = sync.OnceValue(func() error { return w.halt(synctest.Wait) })
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("log of the relay:\n%s", w.log)
+			for _, r := range w.relays {
+				t.Logf("log of the relay %s:\n%s", r.instance, r.log)
+			}
 		}
 	})
 	return w
@@ -235,7 +224,7 @@ func (w *world) untilReady() {
 	w.until("ready", 5*time.Second, func() bool { return w.app.Readiness().Ready })
 }
 
-// sent is one event and what its sender was told last.
+// sent is one event and what its sender was told, in the order of the answers.
 type sent struct {
 	id, contact, topic string
 	n                  int // of the contact
@@ -244,9 +233,49 @@ type sent struct {
 	reasons            []string
 
 	path, secret string // "": /cxone/webhook, and the world's secret
+	key          string // of its record; "": not judged
+	evil         bool   // must be answered no 2xx, and be in no topic
+
+	// Ticks; see world.ticks.
+	mu         sync.Mutex
+	attempts   int
+	unanswered int
+	firstSent  int64
+	acceptedAt int64 // the first 2xx; 0: none
+	lastSent   int64 // when the last attempt that was answered 2xx was sent
 }
 
-func (s *sent) accepted() bool { return len(s.statuses) > 0 && s.statuses[len(s.statuses)-1] == 200 }
+func (s *sent) accepted() bool { return s.acceptedAt > 0 }
+
+// begin notes an attempt before it is sent.
+func (s *sent) begin(tick int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.attempts++
+	if s.firstSent == 0 {
+		s.firstSent = tick
+	}
+}
+
+// answered notes an answer, to the attempt that was sent at a tick.
+func (s *sent) answered(status int, why string, sent, now int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.statuses, s.reasons = append(s.statuses, status), append(s.reasons, why)
+	if status/100 == 2 {
+		s.lastSent = max(s.lastSent, sent)
+		if s.acceptedAt == 0 {
+			s.acceptedAt = now
+		}
+	}
+}
+
+// gone notes that an attempt has no answer.
+func (s *sent) gone() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unanswered++
+}
 
 // journal is everything that senders did.
 type journal struct {
@@ -268,8 +297,8 @@ func event(kind, contact string, n int) *sent {
 	return &sent{id: id, contact: contact, topic: topicByType[kind], n: n, body: body}
 }
 
-// post sends an event once and returns status and reason.
-func (w *world) post(s *sent) (int, string) {
+// request makes the request of an event, signed.
+func (w *world) request(ctx context.Context, s *sent) (*http.Request, error) {
 	scheme, _ := signature.Preset("cxone")
 	secret, path := s.secret, s.path
 	if secret == "" {
@@ -280,33 +309,57 @@ func (w *world) post(s *sent) (int, string) {
 	}
 	fields, err := signature.Sign(scheme, signature.Secret{ID: "a", Value: []byte(secret)}, []byte(s.body), time.Now(), "")
 	if err != nil {
-		w.t.Error(err)
-		return 0, ""
+		return nil, err
 	}
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.scheme+"://127.0.0.1:8080"+path, strings.NewReader(s.body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.scheme+"://127.0.0.1:8080"+path, strings.NewReader(s.body))
 	if err != nil {
-		w.t.Error(err)
-		return 0, ""
+		return nil, err
 	}
 	for _, f := range fields {
 		req.Header.Set(f.Name, f.Value)
 	}
+	return req, nil
+}
+
+// deliver sends a request for an event, once. An error means that there is no
+// answer.
+func (w *world) deliver(s *sent, req *http.Request) (int, string, error) {
+	sent := w.ticks.Add(1)
+	s.begin(sent)
 	resp, err := w.client.Do(req)
 	if err != nil {
-		w.t.Errorf("%s: %v", s.id, err)
-		return 0, ""
+		s.gone()
+		return 0, "", err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.gone()
+		return 0, "", err
+	}
 	var answer struct{ Reason, EventID string }
-	if err := errors.Join(err, json.Unmarshal(b, &answer)); err != nil {
+	if err := json.Unmarshal(b, &answer); err != nil {
 		w.t.Errorf("%s: %q: %v", s.id, b, err)
 	}
 	if resp.StatusCode == 503 && resp.Header.Get("Retry-After") == "" {
 		w.t.Errorf("%s: a 503 without Retry-After", s.id)
 	}
-	s.statuses, s.reasons = append(s.statuses, resp.StatusCode), append(s.reasons, answer.Reason)
-	return resp.StatusCode, answer.Reason
+	s.answered(resp.StatusCode, answer.Reason, sent, w.ticks.Add(1))
+	return resp.StatusCode, answer.Reason, nil
+}
+
+// post sends an event once and returns status and reason.
+func (w *world) post(s *sent) (int, string) {
+	req, err := w.request(w.t.Context(), s)
+	if err != nil {
+		w.t.Error(err)
+		return 0, ""
+	}
+	status, why, err := w.deliver(s, req)
+	if err != nil {
+		w.t.Errorf("%s: %v", s.id, err)
+	}
+	return status, why
 }
 
 // send sends one event once, into the journal.

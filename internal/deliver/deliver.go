@@ -40,8 +40,12 @@ type Books interface {
 type Limits struct {
 	Records       int           // over all partitions
 	Bytes         int64         // that records hold (event.Record), over all partitions
-	OldestUnacked time.Duration // a partition whose oldest record waits longer takes no more, nor does any while no broker has answered for longer
+	OldestUnacked time.Duration // a partition whose oldest record waits longer takes no more, nor does any while no broker has answered for longer, and for idle
 }
+
+// idle is how long a cluster that is well may be silent while nothing is
+// produced: it is asked every second, and may take two for its answer.
+const idle = 3500 * time.Millisecond
 
 // Options are what New needs.
 type Options struct {
@@ -147,7 +151,7 @@ func (d *Deliverer) launch(rec *event.Record, deadline time.Time) (*flight, erro
 		return nil, err
 	}
 	limits := d.limits.Load()
-	if silent := time.Since(d.opts.Producer.Contact()); silent > limits.OldestUnacked {
+	if silent := time.Since(d.opts.Producer.Contact()); silent > max(limits.OldestUnacked, idle) {
 		return nil, fmt.Errorf("%w: no broker has answered for %s", event.ErrKafkaUnavailable, silent.Round(time.Second))
 	}
 	rec.Headers = append(rec.Headers, event.Header{Key: HeaderOrigin})

@@ -29,17 +29,21 @@ type VirtualKafka struct {
 
 	net *kfake.VirtualNetwork
 
-	mu    sync.Mutex
-	cut   bool
-	conns map[net.Conn]struct{}
-	hung  map[int32]chan struct{} // by node; closed when it goes on
-	wrong []string
-	seen  int
+	mu      sync.Mutex
+	cut     bool
+	conns   map[net.Conn]int32      // their nodes
+	hung    map[int32]chan struct{} // by node; closed when it goes on
+	weather map[int32]Weather       // by node
+	changed chan struct{}           // closed when the weather changes
+	audit   audit
 }
 
 // NewVirtualKafka starts a cluster. The caller closes it inside the bubble.
 func NewVirtualKafka(brokers int, opts ...kfake.Opt) (*VirtualKafka, error) {
-	v := &VirtualKafka{net: &kfake.VirtualNetwork{}, conns: map[net.Conn]struct{}{}, hung: map[int32]chan struct{}{}}
+	v := &VirtualKafka{
+		net: &kfake.VirtualNetwork{}, conns: map[net.Conn]int32{}, hung: map[int32]chan struct{}{},
+		weather: map[int32]Weather{}, changed: make(chan struct{}), audit: newAudit(),
+	}
 	ports := make([]int, brokers)
 	for i := range ports {
 		ports[i] = virtualPort + i
@@ -51,7 +55,7 @@ func NewVirtualKafka(brokers int, opts ...kfake.Opt) (*VirtualKafka, error) {
 	}
 	v.Cluster = c
 	c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		v.check(req)
+		v.audit.look(req)
 		return nil, nil, false // it only looks
 	})
 	return v, nil
@@ -61,78 +65,6 @@ func NewVirtualKafka(brokers int, opts ...kfake.Opt) (*VirtualKafka, error) {
 func (v *VirtualKafka) Close() {
 	v.Heal()
 	v.Cluster.Close()
-}
-
-// check notes every produce request that is not acks=all and idempotent.
-func (v *VirtualKafka) check(req kmsg.Request) {
-	p, ok := req.(*kmsg.ProduceRequest)
-	if !ok {
-		return
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.seen++
-	if p.Acks != -1 {
-		v.wrong = append(v.wrong, fmt.Sprintf("acks=%d", p.Acks))
-	}
-	for _, t := range p.Topics {
-		for _, part := range t.Partitions {
-			var b kmsg.RecordBatch
-			if err := b.ReadFrom(part.Records); err != nil {
-				v.wrong = append(v.wrong, "unreadable batch: "+err.Error())
-			} else if b.ProducerID < 0 {
-				v.wrong = append(v.wrong, "a batch without producer id")
-			}
-		}
-	}
-}
-
-// Produced returns how many produce requests there were, and what was wrong
-// with any of them: each must be acks=all and carry a producer id.
-func (v *VirtualKafka) Produced() (requests int, wrong []string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.seen, append([]string(nil), v.wrong...)
-}
-
-// splice puts an in-memory wire between a client and a broker that takes what
-// is written to it at once, as the buffers of a TCP connection do, and passes
-// nothing on while the broker hangs.
-func (v *VirtualKafka) splice(broker net.Conn, node int32) net.Conn {
-	client, far := net.Pipe()
-	go v.pass(broker, far, node)
-	go v.pass(far, broker, node)
-	return client
-}
-
-// pass copies src to dst until src ends.
-func (v *VirtualKafka) pass(dst, src net.Conn, node int32) {
-	wire := make(chan []byte, 1024)
-	go func() {
-		for chunk := range wire {
-			v.mu.Lock()
-			wait := v.hung[node]
-			v.mu.Unlock()
-			if wait != nil {
-				<-wait
-			}
-			if _, err := dst.Write(chunk); err != nil {
-				_ = src.Close() // the other end is gone: nobody will read the rest
-			}
-		}
-		_ = dst.Close()
-	}()
-	defer close(wire)
-	for {
-		chunk := make([]byte, 16<<10)
-		n, err := src.Read(chunk)
-		if n > 0 {
-			wire <- chunk[:n]
-		}
-		if err != nil {
-			return
-		}
-	}
 }
 
 // Hang makes a node take bytes and answer none, as a process that was stopped
@@ -145,36 +77,59 @@ func (v *VirtualKafka) Hang(node int32) {
 	}
 }
 
+// Wake ends the Hang of one node.
+func (v *VirtualKafka) Wake(node int32) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if wait := v.hung[node]; wait != nil {
+		close(wait)
+		delete(v.hung, node)
+	}
+}
+
 // Cut closes every connection and refuses new ones, until Heal.
 func (v *VirtualKafka) Cut() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.cut = true
-	for c := range v.conns {
-		_ = c.Close()
-		delete(v.conns, c)
-	}
+	v.end(func(int32) bool { return true })
 }
 
-// Heal ends Cut and Hang.
+// Heal ends Cut and Hang, and every weather. Connections that lost bytes end.
 func (v *VirtualKafka) Heal() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.cut = false
+	v.end(func(node int32) bool { return v.weather[node].DropUp || v.weather[node].DropDown })
+	clear(v.weather)
+	close(v.changed)
+	v.changed = make(chan struct{})
 	for node, wait := range v.hung {
 		close(wait)
 		delete(v.hung, node)
 	}
 }
 
+// Backdoor connects to a broker whatever the weather, as one would on its own
+// host; it fits kgo.Dialer.
+func (v *VirtualKafka) Backdoor(ctx context.Context, network, host string) (net.Conn, error) {
+	return v.net.DialContext(ctx, network, host)
+}
+
 // Dial connects over the virtual network; it fits kgo.Dialer. A cut or closed
 // broker refuses as a real one does: kgo takes other errors for final.
 func (v *VirtualKafka) Dial(ctx context.Context, network, host string) (net.Conn, error) {
 	refused := &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
-	v.mu.Lock()
-	cut := v.cut
-	v.mu.Unlock()
-	if cut {
+	_, port, err := net.SplitHostPort(host)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, err
+	}
+	node := int32(n - virtualPort) //nolint:gosec // a port
+	if v.refuses(node) {
 		return nil, refused
 	}
 	c, err := v.net.DialContext(ctx, network, host)
@@ -184,19 +139,17 @@ func (v *VirtualKafka) Dial(ctx context.Context, network, host string) (net.Conn
 	case err != nil:
 		return nil, refused
 	}
-	_, port, err := net.SplitHostPort(host)
-	if err != nil {
-		return nil, err
+	if c = v.splice(c, node); v.refuses(node) { // since then
+		_ = c.Close()
+		return nil, refused
 	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return nil, err
-	}
-	c = v.splice(c, int32(n-virtualPort)) //nolint:gosec // a port
+	return c, nil
+}
+
+func (v *VirtualKafka) refuses(node int32) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.conns[c] = struct{}{}
-	return c, nil
+	return v.cut || v.weather[node].Refuse
 }
 
 // ReadAll returns every record of the topics, in order per partition.

@@ -30,6 +30,8 @@ type suspect struct {
 	faults []string
 	room   string
 	test   string
+
+	virtual string // what the storm in virtual time says of it
 }
 
 func suspects() []suspect {
@@ -42,18 +44,21 @@ func suspects() []suspect {
 				New: "\treceipt.Partition, receipt.Seq = f.lane.partition, f.seq\n\tif receipt.Seq > 0 {\n\t\treturn receipt, nil\n\t}\n"}},
 			kinds: []string{"LOST"}, faults: []string{"the relay is killed while the brokers hang"},
 			room: "./internal/deliver", test: "TestAckIsNeededForNil",
+			virtual: "LOST:",
 		},
 		{
 			name:  "acks=1",
 			edits: []mutant.Edit{{File: kafka, Old: "kgo.RequiredAcks(kgo.AllISRAcks()),", New: "kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite(),"}},
 			// The in-process brokers have no replicas: there the storm cannot tell. On real Kafka "make test-real" does.
 			room: "./internal/kafka", test: "TestOutage",
+			virtual: "acks=1",
 		},
 		{
 			name:  "idempotence off",
 			edits: []mutant.Edit{{File: kafka, Old: "kgo.RequiredAcks(kgo.AllISRAcks()),", New: "kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(),"}},
 			kinds: []string{"REPEATED"}, faults: []string{"and it was written"},
 			room: "./internal/kafka", test: "TestOutage",
+			virtual: "a batch without producer id",
 		},
 		{
 			name: "the context of the request in Produce",
@@ -68,6 +73,7 @@ func suspects() []suspect {
 			},
 			kinds: []string{"GAP"}, faults: []string{"the brokers hang"},
 			room: "./internal/app", test: "TestClientGone",
+			virtual: "GAP:",
 		},
 		{
 			name: "the value is written again",
@@ -77,6 +83,7 @@ func suspects() []suspect {
 			},
 			kinds: []string{"CHANGED"},
 			room:  "./internal/gateway", test: "TestAccepted",
+			virtual: "CHANGED:",
 		},
 		{
 			name: "the buffer is used again after the deadline",
@@ -85,6 +92,7 @@ func suspects() []suspect {
 				New: "\tif !f.wait(deadline) {\n\t\tif again := rec.Release; again != nil {\n\t\t\trec.Release = nil\n\t\t\tagain()\n\t\t}\n"}},
 			kinds: []string{"CHANGED"}, faults: []string{"the brokers hang"},
 			room: "./internal/app", test: "TestOneHungBroker",
+			virtual: "CHANGED:",
 		},
 		{
 			name: "the partition by the count of the moment",
@@ -93,12 +101,14 @@ func suspects() []suspect {
 			},
 			kinds: []string{"MOVED"}, faults: []string{"a topic grows", "the relay is restarted"},
 			room: "./internal/deliver", test: "TestPins",
+			virtual: "MOVED:",
 		},
 		{
 			name:  "the signature is compared by its front",
 			edits: []mutant.Edit{{File: "internal/signature/verify.go", Old: "subtle.ConstantTimeCompare(want, s.candidate[c][:v.size])", New: "subtle.ConstantTimeCompare(want[:4], s.candidate[c][:4])"}},
 			kinds: []string{"ADMITTED"},
 			room:  "./internal/signature", test: "TestVerifyOne",
+			virtual: "ADMITTED:",
 		},
 	}
 }
@@ -162,6 +172,29 @@ func blow(t *testing.T, relay, broker string, faults []string) *storm.Report {
 		t.Fatal(err)
 	}
 	return report
+}
+
+// TestVirtualStormConvicts: the storm of internal/app finds each mutant within
+// the seeds that the ordinary tests see, by the word that belongs to it.
+func TestVirtualStormConvicts(t *testing.T) {
+	root, err := mutant.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range suspects() {
+		t.Run(s.name, func(t *testing.T) {
+			overlay, err := mutant.Overlay(root, t.TempDir(), s.edits...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-timeout", "5m", "-run", "^TestStorm$", "./internal/app") //nolint:gosec // our own arguments
+			cmd.Dir = root
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "_test.go:") || !strings.Contains(string(out), s.virtual) {
+				t.Errorf("the storm in virtual time says nothing of %q (%v)", s.virtual, err)
+			}
+		})
+	}
 }
 
 // TestRoomsConvict: a test of a room finds each mutant, too, in seconds and
