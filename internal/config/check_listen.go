@@ -68,7 +68,7 @@ func (ld *loader) checkAdmin() {
 		ld.warn(path, fmt.Sprintf("the token has %d bytes: it can be guessed", len(token)), "openssl rand -hex 32")
 	}
 	host, _, err := net.SplitHostPort(a.Address)
-	if err != nil || isLoopback(host) || len(token) > 0 || ld.faulty["admin"] || ld.faulty[path] {
+	if err != nil || isLoopback(host) || len(token) > 0 || ld.wrong("admin") || ld.wrong(path) {
 		return
 	}
 	ld.warn("admin.address", "is not on loopback, and there is no admin.token_file: only /metrics, /-/healthy and /-/ready answer there",

@@ -99,6 +99,8 @@ type loader struct {
 	text    *text
 	origins map[string]origin
 	faulty  map[string]bool // paths that have a fault already
+	meant   map[string]bool // keys that an unknown one is most likely meant to be
+	strayed map[string]bool // mappings with an unknown key that may be meant to be any
 	named   map[string]bool // variables that the file names
 	unread  bool            // there is a file, but what it says is not known
 
@@ -120,6 +122,8 @@ func newLoader(src Source) *loader {
 		text:    newText(""),
 		origins: make(map[string]origin),
 		faulty:  make(map[string]bool),
+		meant:   make(map[string]bool),
+		strayed: make(map[string]bool),
 		named:   make(map[string]bool),
 	}
 	for _, entry := range src.Env {
@@ -179,7 +183,7 @@ func unknownEnvHint(name string, known map[string]string) string {
 // loadBuiltinSource makes the source of a configuration that has none.
 func (ld *loader) loadBuiltinSource() {
 	value, set := ld.env[envSecret]
-	if inFile := ld.given("sources"); inFile || ld.faulty["sources"] {
+	if inFile := ld.given("sources"); inFile || ld.wrong("sources") {
 		if set && inFile && !ld.named[envSecret] {
 			ld.warnEnv(envSecret, "is ignored: the file has sources, and this is the secret of the built-in one",
 				"name it in the file: secrets: [{id: …, value: \"${"+envSecret+"}\"}]")

@@ -82,14 +82,33 @@ func sortProblems(ps []Problem) {
 }
 
 // fault reports one fault of the value at path, where that value came from.
-// A path has at most one fault: what follows from it is not worth a line.
+// A path has at most one fault: what follows from it, or from a key that is
+// misspelt, is not worth a line.
 func (ld *loader) fault(path, message, hint string) {
-	if ld.faulty[path] {
+	if ld.wrong(path) {
 		return
 	}
 	ld.faulty[path] = true
 	ld.faults = append(ld.faults, ld.problem(Fault, path, ld.origin(path), message, hint))
 }
+
+// wrong reports whether nothing is known of the value at path, because that has
+// a fault, or because it may stand in the file under a key that nobody knows.
+func (ld *loader) wrong(path string) bool {
+	if ld.faulty[path] {
+		return true
+	}
+	lacking := !ld.given(path)
+	for p := path; p != ""; p = parent(p) {
+		if ld.meant[p] || lacking && ld.strayed[parent(p)] && !ld.given(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// parent is the path of the mapping or list around path, "" for that of the file.
+func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
 
 // faultAt reports a fault at a place of the file that has no value of its own.
 func (ld *loader) faultAt(path string, at place, message, hint string) {
@@ -140,7 +159,7 @@ func (ld *loader) addExcerpts(ps []Problem) {
 // mapping or list around it stands. The top of the file is no place to point
 // at for what is missing in it.
 func (ld *loader) origin(path string) origin {
-	for p := path; p != ""; p = p[:max(0, strings.LastIndexAny(p, ".["))] {
+	for p := path; p != ""; p = parent(p) {
 		if o, ok := ld.origins[p]; ok {
 			return o
 		}
@@ -154,6 +173,9 @@ func (ld *loader) origin(path string) origin {
 
 // anyFault reports whether path, or anything below it, has a fault.
 func (ld *loader) anyFault(path string) bool {
+	if ld.wrong(path) {
+		return true
+	}
 	for p := range ld.faulty {
 		if p == path || strings.HasPrefix(p, path+".") || strings.HasPrefix(p, path+"[") {
 			return true

@@ -174,7 +174,7 @@ func (ld *loader) tryListeners() {
 		ld.note("listen.tls", "not used: plain HTTP, and nobody is asked for a certificate")
 	}
 	c.Listen.TLS = ListenTLS{}
-	if ld.faulty["admin.token_file"] {
+	if ld.wrong("admin.token_file") {
 		ld.note("admin.token_file", "not used: the file is not on this machine")
 		c.Admin.TokenFile = ""
 	}
