@@ -77,7 +77,8 @@ func newConfigPrintCommand() *cobra.Command {
 		Short: "Print the configuration in force",
 		Long: `Print every value that is in force, with defaults, file and environment put
 together, as YAML that can be used again. Secrets are written as "***"; files
-that hold them are named by absolute paths.
+that hold them are named by absolute paths. They need not be on this machine:
+stderr says which secrets and certificates cannot be read here.
 
 With --sources each value says where it came from: default, preset NAME,
 FILE:LINE or env NAME.
@@ -87,9 +88,17 @@ fault with its place.`,
 		Example: "  cxrelay config print --config cxrelay.yaml --sources",
 		Args:    positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := file.load()
+			src, err := file.source()
 			if err != nil {
 				return err
+			}
+			src.Unused = config.Secrets()
+			cfg, err := file.loadFrom(src)
+			if err != nil {
+				return err
+			}
+			for _, p := range cfg.Absent() {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s\n\n", p)
 			}
 			_, err = cmd.OutOrStdout().Write(cfg.YAML(sources))
 			return err

@@ -13,7 +13,12 @@ type reading struct {
 	origins map[string]origin // of the paths that are no defaults
 
 	replaced []Replacement // by Trial
+	absent   []Problem     // excused by Source.Unused
 }
+
+// Absent returns what Source.Unused has excused, in the order of the file: the
+// secrets and certificates that are not on this machine, or not for this user.
+func (c *Config) Absent() []Problem { return c.read.absent }
 
 // Files returns the names of all files that this configuration was read from:
 // the YAML file first, then those that hold secrets, certificates and

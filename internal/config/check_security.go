@@ -29,7 +29,7 @@ var (
 func (ld *loader) checkSASL() {
 	const path = "kafka.sasl"
 	s := &ld.cfg.Kafka.SASL
-	if ld.wrong(path+".mechanism") {
+	if ld.wrong(path + ".mechanism") {
 		return
 	}
 	encrypted := ld.cfg.Kafka.TLS.Enabled || ld.wrong("kafka.tls.enabled")
@@ -148,7 +148,7 @@ func isLoopback(host string) bool {
 func (ld *loader) checkTLS() {
 	const path = "kafka.tls"
 	t := &ld.cfg.Kafka.TLS
-	if ld.wrong(path+".enabled") {
+	if ld.wrong(path + ".enabled") {
 		return
 	}
 	if !t.Enabled {

@@ -94,7 +94,7 @@ func (ld *loader) checkSignature(path string, w *Webhook) {
 	preset := ld.given(path+".preset") || !ld.given("sources")
 	if !preset && w.Scheme.Header == "" && !ld.wrong(path+".header") {
 		ld.fault(path, "a source needs a signature", `name a preset ("cxone"), or describe it: header, algorithm, encoding`)
-	} else if !ld.wrong(path+".preset") {
+	} else if !ld.wrong(path + ".preset") {
 		complete(&w.Scheme)
 		for _, f := range w.Scheme.Validate() {
 			hint := ""
@@ -261,7 +261,7 @@ func (ld *loader) loadSecret(textPath, filePath string, value *Secret, file *str
 		if ld.given(filePath) {
 			ld.fault(filePath, "the name of the file is empty", "")
 		}
-		if !ld.wrong(textPath) && !ld.wrong(filePath) { // the path of both may be given, by its id
+		if !ld.wrong(textPath) && !ld.wrong(filePath) {
 			ld.fault(textPath[:strings.LastIndexByte(textPath, '.')], "a secret needs a file (or a value)", "")
 		}
 	}

@@ -29,11 +29,16 @@ type Source struct {
 
 	// Unused are keys below which the caller needs no secret and no
 	// certificate. That their files, or the variables of a secret, are not
-	// there is no fault; the values are empty then.
+	// there, or not for this user to read, is no fault; the values are empty
+	// then, and Config.Absent tells of them.
 	Unused []string
 
 	Trial *Trial // for a trial on another machine than it was made for; nil: none
 }
+
+// Secrets returns, for Source.Unused, the keys below which all secrets and
+// certificates are.
+func Secrets() []string { return []string{"listen.tls", "admin", "sources", "schema", "kafka"} }
 
 // The environment variables that stand beside the generated ones.
 const (
@@ -61,7 +66,9 @@ func Load(src Source) (*Config, []Problem, error) {
 		return nil, ld.warnings, &Errors{Problems: ld.faults}
 	}
 	ld.endTrial()
-	ld.cfg.read = reading{file: ld.src.File, origins: ld.origins, replaced: ld.notes}
+	ld.addExcerpts(ld.absences)
+	sortProblems(ld.absences)
+	ld.cfg.read = reading{file: ld.src.File, origins: ld.origins, replaced: ld.notes, absent: ld.absences}
 	return ld.cfg, ld.warnings, nil
 }
 
@@ -105,6 +112,7 @@ type loader struct {
 	unread  bool            // there is a file, but what it says is not known
 
 	faults, warnings []Problem
+	absences         []Problem     // what Source.Unused excused
 	notes            []Replacement // by Trial
 }
 
@@ -197,7 +205,7 @@ func (ld *loader) loadBuiltinSource() {
 	if value != "" {
 		return
 	}
-	if standIn, ok := ld.spared("sources[0].signature.secrets[0].value"); ok && !set {
+	if standIn, ok := ld.spared("sources[0].signature.secrets[0].value", "is not set"); ok && !set {
 		w.Secrets[0].Value = NewSecret(standIn)
 		return
 	}

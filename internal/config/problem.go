@@ -37,13 +37,8 @@ type Problem struct {
 // path, message, then excerpt and hint on lines of their own.
 func (p Problem) String() string {
 	var b strings.Builder
-	switch {
-	case p.Line > 0:
-		fmt.Fprintf(&b, "%s:%d:%d: ", p.File, p.Line, p.Column)
-	case p.Env != "":
-		fmt.Fprintf(&b, "%s: ", p.Env)
-	case p.File != "":
-		fmt.Fprintf(&b, "%s: ", p.File)
+	if at := p.Place(); at != "" {
+		b.WriteString(at + ": ")
 	}
 	fmt.Fprintf(&b, "%s: ", p.Severity)
 	if p.Path != "" {
@@ -57,6 +52,19 @@ func (p Problem) String() string {
 		b.WriteString("\n  hint: " + p.Hint)
 	}
 	return b.String()
+}
+
+// Place is where the value came from: FILE:LINE:COLUMN, the name of a variable,
+// FILE, or "" for a default.
+func (p Problem) Place() string {
+	switch {
+	case p.Line > 0:
+		return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+	case p.Env != "":
+		return p.Env
+	default:
+		return p.File
+	}
 }
 
 // Errors is every fault of a configuration, in the order of the file, then

@@ -96,7 +96,7 @@ func (ld *loader) walkScalar(path string, n *scalar, y ast.Node) {
 	if len(faults) > 0 && ld.onlyUnset(raw) {
 		excused := ld.excused
 		if n.secret {
-			excused = ld.spared
+			excused = func(path string) ([]byte, bool) { return ld.spared(path, faults[0].message) }
 		}
 		if standIn, ok := excused(path); ok {
 			value, faults = string(standIn), nil
