@@ -41,6 +41,7 @@ type dev struct {
 
 	mu    sync.Mutex      // a reload may come before the first lines are printed
 	base  string          // of the webhooks' URLs
+	held  map[string]bool // the files of secrets that were there, of the running configuration
 	notes []string        // what prepare found, of the last configuration
 	told  map[string]bool // what was printed already
 }
@@ -92,8 +93,15 @@ func (d *dev) source() config.Source {
 }
 
 // standIn is a secret in the place of one that is not on this machine: --secret
-// itself where that is possible.
+// itself where that is possible. A file that was there when the running
+// configuration was read has none: the reload is refused, as by serve, and the
+// secret that senders have goes on.
 func (d *dev) standIn(w *config.Webhook, i int) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.held[w.Secrets[i].File] {
+		return nil
+	}
 	text := d.flags.secret
 	if i > 0 {
 		text += "-" + w.Secrets[i].ID
@@ -111,6 +119,18 @@ func (d *dev) standIn(w *config.Webhook, i int) []byte {
 		return []byte("dev:" + text)
 	}
 	return []byte(text)
+}
+
+// hold remembers the files of secrets that a configuration was read from.
+func (d *dev) hold(cfg *config.Config) {
+	d.held = make(map[string]bool)
+	for _, w := range cfg.Sources {
+		for _, s := range w.Secrets {
+			if s.File != "" && !s.StandIn {
+				d.held[s.File] = true
+			}
+		}
+	}
 }
 
 // start starts broker and registry. stop ends them, and gives the data folder

@@ -25,6 +25,7 @@ type Trial struct {
 
 	// Secret makes up secret i of a source whose file, or variable, is not
 	// there. It gives the same one each time; the source's scheme can use it.
+	// Nil makes up none: that the file is not there is a fault then.
 	Secret func(w *Webhook, i int) []byte
 }
 
@@ -80,8 +81,9 @@ func (ld *loader) excused(path string) (standIn []byte, ok bool) {
 		w := &ld.cfg.Sources[i]
 		for j := range w.Secrets {
 			if p := element(element("sources", i)+".signature.secrets", j); path == p+".value" || path == p+".file" {
-				w.Secrets[j].StandIn = true
-				return l.Secret(w, j), true
+				standIn = l.Secret(w, j)
+				w.Secrets[j].StandIn = standIn != nil
+				return standIn, standIn != nil
 			}
 		}
 	}
