@@ -68,7 +68,7 @@ func Load(src Source) (*Config, []Problem, error) {
 	ld.endTrial()
 	ld.addExcerpts(ld.absences)
 	sortProblems(ld.absences)
-	ld.cfg.read = reading{file: ld.src.File, origins: ld.origins, replaced: ld.notes, absent: ld.absences}
+	ld.cfg.read = reading{file: ld.src.File, origins: ld.origins, replaced: ld.notes, absent: ld.absences, text: ld.text}
 	return ld.cfg, ld.warnings, nil
 }
 

@@ -54,6 +54,21 @@ func (p Problem) String() string {
 	return b.String()
 }
 
+// Summary is the problem on one line, without the excerpt.
+func (p Problem) Summary() string {
+	var parts []string
+	for _, s := range []string{p.Place(), p.Path, strings.ReplaceAll(p.Message, "\n", " ")} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	line := strings.Join(parts, ": ")
+	if p.Hint != "" {
+		line += "; remedy: " + p.Hint
+	}
+	return line
+}
+
 // Place is where the value came from: FILE:LINE:COLUMN, the name of a variable,
 // FILE, or "" for a default.
 func (p Problem) Place() string {
@@ -140,10 +155,14 @@ func (ld *loader) warnEnv(name, message, hint string) {
 // problem is made when it is found, but its excerpt only at the end: what is
 // hidden in the file is known when all of it was walked.
 func (ld *loader) problem(s Severity, path string, o origin, message, hint string) Problem {
+	return problemAt(ld.src.File, s, path, o, message, hint)
+}
+
+func problemAt(file string, s Severity, path string, o origin, message, hint string) Problem {
 	p := Problem{Severity: s, Path: clean(path), Message: clean(message), Hint: clean(hint)}
 	switch o.layer {
 	case fromFile:
-		p.File, p.Line, p.Column = ld.src.File, o.place.line, o.place.col
+		p.File, p.Line, p.Column = file, o.place.line, o.place.col
 	case fromEnv:
 		p.Env = o.env
 	case fromFlag, fromDefault:
@@ -166,13 +185,15 @@ func (ld *loader) addExcerpts(ps []Problem) {
 // origin finds where the value at path came from, or else where the nearest
 // mapping or list around it stands. The top of the file is no place to point
 // at for what is missing in it.
-func (ld *loader) origin(path string) origin {
+func (ld *loader) origin(path string) origin { return originOf(ld.origins, path) }
+
+func originOf(origins map[string]origin, path string) origin {
 	for p := path; p != ""; p = parent(p) {
-		if o, ok := ld.origins[p]; ok {
+		if o, ok := origins[p]; ok {
 			return o
 		}
 	}
-	top := ld.origins[""]
+	top := origins[""]
 	if path != "" {
 		top.place = place{}
 	}
