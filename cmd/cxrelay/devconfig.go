@@ -19,6 +19,7 @@ import (
 	"github.com/cxrelay/cxrelay/internal/app"
 	"github.com/cxrelay/cxrelay/internal/config"
 	"github.com/cxrelay/cxrelay/internal/devkit"
+	"github.com/cxrelay/cxrelay/internal/route"
 	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
@@ -190,7 +191,7 @@ func (d *dev) prepare(ctx context.Context, cfg *config.Config) error {
 		return nil
 	}
 	if d.file != "" {
-		if err := d.registerFolder(); err != nil {
+		if err := d.registerFolder(cfg); err != nil {
 			return err
 		}
 	}
@@ -220,12 +221,24 @@ func topicsIn(cfg *config.Config) []string {
 	return topics
 }
 
-// registerFolder registers the schemas that lie beside the configuration.
-func (d *dev) registerFolder() error {
+// registerFolder registers the schemas that lie beside the configuration. One
+// that cannot be used is a fault if a route has its subject, as it would be for
+// serve; else there is a note.
+func (d *dev) registerFolder(cfg *config.Config) error {
 	dir := filepath.Join(filepath.Dir(d.file), "schemas")
 	found, err := d.registry.RegisterFolder(os.DirFS(dir))
-	if err != nil {
-		return &exitError{code: exitConfig, err: fmt.Errorf("the schemas in %s cannot be used:\n\n%w", dir, err)}
+	var faults []error
+	for _, bad := range filesIn(err) {
+		var file *devkit.FileError
+		routed := func(r route.Route) bool { return !r.Drop && r.Subject == file.Subject }
+		if errors.As(bad, &file) && !slices.ContainsFunc(cfg.Routes, routed) {
+			d.note("%s cannot be used, and no route needs it: %v", filepath.Join(dir, file.File), file.Err)
+			continue
+		}
+		faults = append(faults, bad)
+	}
+	if len(faults) > 0 {
+		return &exitError{code: exitConfig, err: fmt.Errorf("the schemas in %s cannot be used:\n\n%w", dir, errors.Join(faults...))}
 	}
 	for _, s := range found {
 		was := ""
@@ -233,6 +246,17 @@ func (d *dev) registerFolder() error {
 			was = fmt.Sprintf(", but version %d is the latest, and used", s.Latest)
 		}
 		d.note("subject %s: %s, version %d%s", s.Subject, filepath.Join(dir, s.File), s.Version, was)
+	}
+	return nil
+}
+
+// filesIn takes the error of RegisterFolder apart.
+func filesIn(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // no chain is looked through
+		return joined.Unwrap()
+	}
+	if err != nil {
+		return []error{err}
 	}
 	return nil
 }
