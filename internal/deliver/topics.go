@@ -13,8 +13,9 @@ import (
 // flight stays.
 func (d *Deliverer) SetLimits(l Limits) { d.limits.Store(&l) }
 
-// Add makes topics deliverable, each pinned as pins say, and returns those that
-// were never there before. They are on trial until Keep. Until TopicChanged has
+// Add makes topics deliverable, each pinned as pins say, and returns those of
+// which nothing was ever seen: they count for new, also where they had a route
+// before. They are on trial until Keep. Until TopicChanged has
 // told of a topic its records are refused. A topic that was delivered to before
 // goes on where it was: its partitions stay pinned and its sequences go on, as
 // the start id in their records is the same; what was known of its state counts
@@ -26,12 +27,12 @@ func (d *Deliverer) Add(topics []string, pins map[string]int32) (fresh []string)
 	for _, name := range topics {
 		t := all[name]
 		switch {
-		case t == nil:
+		case t != nil && t.routed.Load():
+			continue
+		case t == nil || t.pinned.Load() == 0:
 			t = &topic{name: name, metrics: d.metrics.topic(name), log: d.opts.Log, bootstrap: d.opts.Bootstrap}
 			t.pin.Store(pins[name])
 			all[name], fresh = t, append(fresh, name)
-		case t.routed.Load():
-			continue
 		default:
 			t.pin.Store(pins[name])
 			t.forget()
