@@ -226,6 +226,10 @@ func topicsIn(cfg *config.Config) []string {
 // serve; else there is a note.
 func (d *dev) registerFolder(cfg *config.Config) error {
 	dir := filepath.Join(filepath.Dir(d.file), "schemas")
+	before := map[string]int{}
+	for _, r := range cfg.Routes {
+		before[r.Subject] = d.registry.Latest(r.Subject)
+	}
 	found, err := d.registry.RegisterFolder(os.DirFS(dir))
 	var faults []error
 	for _, bad := range filesIn(err) {
@@ -242,7 +246,10 @@ func (d *dev) registerFolder(cfg *config.Config) error {
 	}
 	for _, s := range found {
 		was := ""
-		if s.Latest != s.Version {
+		switch {
+		case before[s.Subject] > 0 && s.Version > before[s.Subject]:
+			was = ", in use within about a minute"
+		case s.Latest != s.Version:
 			was = fmt.Sprintf(", but version %d is the latest, and used", s.Latest)
 		}
 		d.note("subject %s: %s, version %d%s", s.Subject, filepath.Join(dir, s.File), s.Version, was)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -99,7 +100,7 @@ func (f *trialFlags) try(cmd *cobra.Command, cfg *config.Config, payload []byte)
 	trial, err := app.Try(cmd.Context(), o)
 	switch {
 	case errors.Is(err, app.ErrRegistryAway):
-		return &exitError{code: exitUnavailable, err: err}
+		return &exitError{code: exitUnavailable, err: fmt.Errorf("%w\ntake the schema from a running relay with --admin URL, or from a file with --schema FILE", err)}
 	case err != nil:
 		return err
 	}

@@ -281,6 +281,8 @@ func (ld *loader) resolve(path string) string {
 func (ld *loader) faultUnread(path, file string, err error) {
 	hint := ""
 	switch {
+	case ld.src.File != "" && filepath.IsAbs(file) && !ld.origins[path].expanded && errors.Is(err, fs.ErrNotExist):
+		hint = "put it there, for the user that runs the relay to read, or name another file"
 	case errors.Is(err, fs.ErrPermission):
 		hint = "give the user that runs the relay the right to read it"
 	case ld.src.File != "" && !filepath.IsAbs(file) && !ld.origins[path].expanded:
