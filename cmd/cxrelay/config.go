@@ -29,16 +29,8 @@ func (f *configFlag) source() (config.Source, error) {
 	return config.Source{File: f.file, Env: os.Environ()}, nil
 }
 
-// load reads the configuration for a command that is no server: warnings go
+// loadFrom reads the configuration for a command that is no server: warnings go
 // to stderr as paragraphs, and all faults into one error with its exit code.
-func (f *configFlag) load() (*config.Config, error) {
-	src, err := f.source()
-	if err != nil {
-		return nil, err
-	}
-	return f.loadFrom(src)
-}
-
 func (f *configFlag) loadFrom(src config.Source) (*config.Config, error) {
 	cfg, warnings, err := config.Load(src)
 	for _, p := range warnings {

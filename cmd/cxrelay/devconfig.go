@@ -259,7 +259,7 @@ func (d *dev) registerFolder(cfg *config.Config) error {
 
 // filesIn takes the error of RegisterFolder apart.
 func filesIn(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // no chain is looked through
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	if err != nil {

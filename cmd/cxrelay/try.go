@@ -182,7 +182,7 @@ Without --config the environment is used, as "cxrelay serve" does; what it lacks
 is that of "cxrelay dev".
 `
 
-// loadOrDev is load for a command that only looks: without a file, the three
+// loadOrDev is loadFrom for a command that only looks: without a file, the three
 // variables that a relay needs may be missing. Those of cxrelay dev stand in.
 // The secrets of what serves, and of the keys in unused, may be elsewhere.
 func (f *configFlag) loadOrDev(unused ...string) (*config.Config, error) {
