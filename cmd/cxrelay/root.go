@@ -93,7 +93,14 @@ func newRootCommand() *cobra.Command {
 		Use:   "cxrelay",
 		Short: "Relay signed webhooks into Kafka",
 		Long: `cxrelay receives signed webhooks, checks them against the schema of a Schema
-Registry and writes them into Kafka. It answers only when the event is safe.`,
+Registry and writes them into Kafka. It answers only when the event is safe.
+
+To try it, with nothing else installed:
+  cxrelay dev       and in a second terminal
+  cxrelay send
+To run it:
+  cxrelay check FILE --connect
+  cxrelay serve --config FILE`,
 		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceUsage:  true,
