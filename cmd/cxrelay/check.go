@@ -159,7 +159,7 @@ func (p *checkPrinter) verdict(strict bool) error {
 	case p.err != nil:
 		return p.err
 	case p.counts[inspect.Error] > 0:
-		return &exitError{code: exitFindings, err: fmt.Errorf("%s", p.tally())}
+		return &exitError{code: exitFindings, err: errors.New(p.tally()), said: p.format == formatText}
 	case strict && p.counts[inspect.Warning] > 0:
 		return &exitError{code: exitFindings, err: fmt.Errorf("%s, and kafka.strict is on", p.tally())}
 	default:

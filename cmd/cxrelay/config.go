@@ -29,16 +29,8 @@ func (f *configFlag) source() (config.Source, error) {
 	return config.Source{File: f.file, Env: os.Environ()}, nil
 }
 
-// load reads the configuration for a command that is no server: warnings go
+// loadFrom reads the configuration for a command that is no server: warnings go
 // to stderr as paragraphs, and all faults into one error with its exit code.
-func (f *configFlag) load() (*config.Config, error) {
-	src, err := f.source()
-	if err != nil {
-		return nil, err
-	}
-	return f.loadFrom(src)
-}
-
 func (f *configFlag) loadFrom(src config.Source) (*config.Config, error) {
 	cfg, warnings, err := config.Load(src)
 	for _, p := range warnings {
@@ -77,7 +69,8 @@ func newConfigPrintCommand() *cobra.Command {
 		Short: "Print the configuration in force",
 		Long: `Print every value that is in force, with defaults, file and environment put
 together, as YAML that can be used again. Secrets are written as "***"; files
-that hold them are named by absolute paths.
+that hold them are named by absolute paths. They need not be on this machine:
+stderr says which secrets and certificates cannot be read here.
 
 With --sources each value says where it came from: default, preset NAME,
 FILE:LINE or env NAME.
@@ -87,9 +80,17 @@ fault with its place.`,
 		Example: "  cxrelay config print --config cxrelay.yaml --sources",
 		Args:    positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := file.load()
+			src, err := file.source()
 			if err != nil {
 				return err
+			}
+			src.Unused = config.Secrets()
+			cfg, err := file.loadFrom(src)
+			if err != nil {
+				return err
+			}
+			for _, p := range cfg.Absent() {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s\n\n", p)
 			}
 			_, err = cmd.OutOrStdout().Write(cfg.YAML(sources))
 			return err

@@ -185,6 +185,7 @@ func runDev(cmd *cobra.Command, f devFlags, file *configFlag, logging logFlags) 
 	if err != nil {
 		return err
 	}
+	d.hold(o.Config)
 	if err := d.prepare(cmd.Context(), o.Config); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/cxrelay/cxrelay/internal/app"
 	"github.com/cxrelay/cxrelay/internal/config"
 	"github.com/cxrelay/cxrelay/internal/devkit"
+	"github.com/cxrelay/cxrelay/internal/route"
 	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
@@ -41,6 +42,7 @@ type dev struct {
 
 	mu    sync.Mutex      // a reload may come before the first lines are printed
 	base  string          // of the webhooks' URLs
+	held  map[string]bool // the files of secrets that were there, of the running configuration
 	notes []string        // what prepare found, of the last configuration
 	told  map[string]bool // what was printed already
 }
@@ -92,8 +94,15 @@ func (d *dev) source() config.Source {
 }
 
 // standIn is a secret in the place of one that is not on this machine: --secret
-// itself where that is possible.
+// itself where that is possible. A file that was there when the running
+// configuration was read has none: the reload is refused, as by serve, and the
+// secret that senders have goes on.
 func (d *dev) standIn(w *config.Webhook, i int) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.held[w.Secrets[i].File] {
+		return nil
+	}
 	text := d.flags.secret
 	if i > 0 {
 		text += "-" + w.Secrets[i].ID
@@ -111,6 +120,18 @@ func (d *dev) standIn(w *config.Webhook, i int) []byte {
 		return []byte("dev:" + text)
 	}
 	return []byte(text)
+}
+
+// hold remembers the files of secrets that a configuration was read from.
+func (d *dev) hold(cfg *config.Config) {
+	d.held = make(map[string]bool)
+	for _, w := range cfg.Sources {
+		for _, s := range w.Secrets {
+			if s.File != "" && !s.StandIn {
+				d.held[s.File] = true
+			}
+		}
+	}
 }
 
 // start starts broker and registry. stop ends them, and gives the data folder
@@ -170,7 +191,7 @@ func (d *dev) prepare(ctx context.Context, cfg *config.Config) error {
 		return nil
 	}
 	if d.file != "" {
-		if err := d.registerFolder(); err != nil {
+		if err := d.registerFolder(cfg); err != nil {
 			return err
 		}
 	}
@@ -200,19 +221,49 @@ func topicsIn(cfg *config.Config) []string {
 	return topics
 }
 
-// registerFolder registers the schemas that lie beside the configuration.
-func (d *dev) registerFolder() error {
+// registerFolder registers the schemas that lie beside the configuration. One
+// that cannot be used is a fault if a route has its subject, as it would be for
+// serve; else there is a note.
+func (d *dev) registerFolder(cfg *config.Config) error {
 	dir := filepath.Join(filepath.Dir(d.file), "schemas")
+	before := map[string]int{}
+	for _, r := range cfg.Routes {
+		before[r.Subject] = d.registry.Latest(r.Subject)
+	}
 	found, err := d.registry.RegisterFolder(os.DirFS(dir))
-	if err != nil {
-		return &exitError{code: exitConfig, err: fmt.Errorf("the schemas in %s cannot be used:\n\n%w", dir, err)}
+	var faults []error
+	for _, bad := range filesIn(err) {
+		var file *devkit.FileError
+		routed := func(r route.Route) bool { return !r.Drop && r.Subject == file.Subject }
+		if errors.As(bad, &file) && !slices.ContainsFunc(cfg.Routes, routed) {
+			d.note("%s cannot be used, and no route needs it: %v", filepath.Join(dir, file.File), file.Err)
+			continue
+		}
+		faults = append(faults, bad)
+	}
+	if len(faults) > 0 {
+		return &exitError{code: exitConfig, err: fmt.Errorf("the schemas in %s cannot be used:\n\n%w", dir, errors.Join(faults...))}
 	}
 	for _, s := range found {
 		was := ""
-		if s.Latest != s.Version {
+		switch {
+		case before[s.Subject] > 0 && s.Version > before[s.Subject]:
+			was = ", in use within about a minute"
+		case s.Latest != s.Version:
 			was = fmt.Sprintf(", but version %d is the latest, and used", s.Latest)
 		}
 		d.note("subject %s: %s, version %d%s", s.Subject, filepath.Join(dir, s.File), s.Version, was)
+	}
+	return nil
+}
+
+// filesIn takes the error of RegisterFolder apart.
+func filesIn(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err != nil {
+		return []error{err}
 	}
 	return nil
 }

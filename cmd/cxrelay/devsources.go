@@ -51,6 +51,7 @@ func (d *dev) facts(relay *app.App, cfg *config.Config) readyFacts {
 func (d *dev) reloaded(cfg *config.Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.hold(cfg)
 	notes, sources := d.news(cfg)
 	d.out.reloaded(d.file, notes, sources)
 }

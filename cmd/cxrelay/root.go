@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,7 @@ const (
 type exitError struct {
 	code int
 	err  error
+	said bool // stdout has the words of err already
 }
 
 func (e *exitError) Error() string { return e.err.Error() }
@@ -50,15 +52,30 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(stderr, "cxrelay: %s\n", printableLines(err.Error()))
 	var exit *exitError
-	if !errors.As(err, &exit) {
+	known := errors.As(err, &exit)
+	if !known || !exit.said || !sameFile(stdout, stderr) {
+		fmt.Fprintf(stderr, "cxrelay: %s\n", printableLines(err.Error()))
+	}
+	if !known {
 		return exitFailed
 	}
 	if exit.code == exitUsage {
 		fmt.Fprintf(stderr, "Run '%s --help' for usage.\n", cmd.CommandPath())
 	}
 	return exit.code
+}
+
+// sameFile tells whether two streams are one, such as a terminal.
+func sameFile(a, b io.Writer) bool {
+	f, isFile := a.(*os.File)
+	g, isToo := b.(*os.File)
+	if !isFile || !isToo {
+		return false
+	}
+	one, err := f.Stat()
+	other, err2 := g.Stat()
+	return err == nil && err2 == nil && os.SameFile(one, other)
 }
 
 // printableLines is printable for a text of several lines. An error may quote
@@ -76,7 +93,14 @@ func newRootCommand() *cobra.Command {
 		Use:   "cxrelay",
 		Short: "Relay signed webhooks into Kafka",
 		Long: `cxrelay receives signed webhooks, checks them against the schema of a Schema
-Registry and writes them into Kafka. It answers only when the event is safe.`,
+Registry and writes them into Kafka. It answers only when the event is safe.
+
+To try it, with nothing else installed:
+  cxrelay dev       and in a second terminal
+  cxrelay send
+To run it:
+  cxrelay check FILE --connect
+  cxrelay serve --config FILE`,
 		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceUsage:  true,

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cxrelay/cxrelay/internal/devkit"
+	"github.com/cxrelay/cxrelay/internal/reason"
 	"github.com/cxrelay/cxrelay/internal/signature"
 )
 
@@ -293,9 +296,23 @@ func (v *verdict) result(ctx context.Context, url string, sum devkit.Summary) er
 	case ctx.Err() != nil:
 		return errors.New("interrupted before every event was answered")
 	case v.wrong > 0 || sum.Unfinished > 0:
-		return fmt.Errorf("%d of %s did not end with %s", v.wrong+sum.Unfinished, counted(sum.Deliveries, "event"), want)
+		return fmt.Errorf("%d of %s did not end with %s%s", v.wrong+sum.Unfinished, counted(sum.Deliveries, "event"), want, remedyOf(sum))
 	}
 	return nil
+}
+
+// remedyOf names the help for the refusal that came most often.
+func remedyOf(sum devkit.Summary) string {
+	most := ""
+	for _, word := range slices.Sorted(maps.Keys(sum.Reasons)) {
+		if r, known := reason.Parse(word); known && r != reason.Accepted && sum.Reasons[word] > sum.Reasons[most] {
+			most = word
+		}
+	}
+	if most == "" {
+		return ""
+	}
+	return "; cxrelay explain " + most + " says what to do"
 }
 
 // explainSilence says why nothing was answered.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cxrelay/cxrelay/internal/devkit"
+	"github.com/cxrelay/cxrelay/internal/schema"
 )
 
 const (
@@ -131,8 +132,7 @@ func explain(a devkit.Answer) string {
 	case a.Err != nil:
 		return a.Err.Error()
 	case len(a.Violations) > 0:
-		v := a.Violations[0]
-		text := fmt.Sprintf("%s %s: expected %s, got %s", cmp.Or(v.Pointer, "(top)"), v.Keyword, v.Expected, v.Actual)
+		text := schema.Violation(a.Violations[0]).String()
 		if more := len(a.Violations) - 1; more > 0 {
 			text += fmt.Sprintf(" (and %d more)", more)
 		}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -97,10 +99,16 @@ func useConfig(source *app.Source, log *slog.Logger) (*config.Config, error) {
 // explainStart adds the remedy to an error of app.New.
 func explainStart(err error) error {
 	var addr *app.AddressError
-	if errors.As(err, &addr) {
-		return fmt.Errorf("%w\nset %s in the file, or %s, to a free address", addr, addr.Key, config.EnvName(addr.Key))
+	if !errors.As(err, &addr) {
+		return err
 	}
-	return err
+	lent := ""
+	if _, port, err := net.SplitHostPort(addr.Address); err == nil && errors.Is(addr, syscall.EADDRINUSE) {
+		if n, err := strconv.Atoi(port); err == nil && config.Ephemeral(n) {
+			lent = fmt.Sprintf("\nLinux lends port %d to outgoing connections: one of them may have it just now; choose a port below 32768", n)
+		}
+	}
+	return fmt.Errorf("%w\nset %s in the file, or %s, to a free address%s", addr, addr.Key, config.EnvName(addr.Key), lent)
 }
 
 // explainStop gives the refusal of kafka.strict its exit code.

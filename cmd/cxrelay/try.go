@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -99,7 +100,7 @@ func (f *trialFlags) try(cmd *cobra.Command, cfg *config.Config, payload []byte)
 	trial, err := app.Try(cmd.Context(), o)
 	switch {
 	case errors.Is(err, app.ErrRegistryAway):
-		return &exitError{code: exitUnavailable, err: err}
+		return &exitError{code: exitUnavailable, err: fmt.Errorf("%w\ntake the schema from a running relay with --admin URL, or from a file with --schema FILE", err)}
 	case err != nil:
 		return err
 	}
@@ -181,7 +182,7 @@ Without --config the environment is used, as "cxrelay serve" does; what it lacks
 is that of "cxrelay dev".
 `
 
-// loadOrDev is load for a command that only looks: without a file, the three
+// loadOrDev is loadFrom for a command that only looks: without a file, the three
 // variables that a relay needs may be missing. Those of cxrelay dev stand in.
 // The secrets of what serves, and of the keys in unused, may be elsewhere.
 func (f *configFlag) loadOrDev(unused ...string) (*config.Config, error) {

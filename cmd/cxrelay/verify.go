@@ -41,8 +41,8 @@ FILE is one of
 
 The scheme and the secrets are those of --config, or else of --preset with the
 flags below it and --secret-file, --secret-env. Beside --config, the secrets of
-these two are such as the sender may have used instead. Without any of them the
-secret is in ` + secretEnv + `. No secret is printed.
+these two are such as the sender may have used instead; they stand in for those
+of the source that are not on this machine. Without any of them the secret is in ` + secretEnv + `. No secret is printed.
 
 With --search nothing is known of the scheme: verify tries every header,
 encoding, usual signed text and form of the secrets, and prints the signature
@@ -90,6 +90,9 @@ func runVerify(cmd *cobra.Command, f *verifyFlags, file string) error {
 	r, err := signature.Explain(signature.Question{Scheme: known.scheme, Secrets: known.own, Others: known.others, Now: at}, c.Capture)
 	if err != nil {
 		return usageError("%w (cxrelay verify --search finds the form)", err)
+	}
+	if !r.Matches() {
+		c.notes = append(c.notes, known.untried...)
 	}
 	out.report(r, c.notes)
 	if out.err == nil && !r.Matches() {

@@ -46,6 +46,7 @@ type knowledge struct {
 	scheme      signature.Scheme
 	own, others []signature.Secret
 	where       map[string]string
+	untried     []string // the secrets of other sources that are not here
 }
 
 // load reads all secrets and the scheme. Errors show no secret, nor what was
@@ -57,9 +58,7 @@ func (f *secretFlags) load(cmd *cobra.Command, v *verifyFlags, c *captured) (*kn
 		return nil, err
 	}
 	if cmd.Flags().Changed("config") {
-		err := f.fromConfig(k, c)
-		k.others = append(k.others, given...)
-		return k, err
+		return k, f.fromConfig(k, c, given)
 	}
 	if len(given) == 0 {
 		value, set := os.LookupEnv(secretEnv)
@@ -145,34 +144,72 @@ func secretPlace(name string) string {
 	return "file: " + yamlText(name)
 }
 
-// fromConfig takes scheme and secrets of a source.
-func (f *secretFlags) fromConfig(k *knowledge, c *captured) error {
+// fromConfig takes scheme and secrets of a source. The given ones are such as
+// the sender may have used instead, or stand in for those that are not here.
+func (f *secretFlags) fromConfig(k *knowledge, c *captured, given []signature.Secret) error {
 	if f.config == "" {
 		return usageError("--config is empty: name the file, or leave the flag out")
 	}
-	cfg, _, err := config.Load(config.Source{File: f.config, Env: os.Environ()})
+	// Only the secrets of the sources count, and even they may be elsewhere.
+	src := config.Source{File: f.config, Env: append([]string{"KAFKA_BROKERS=" + defaultBroker, "SCHEMA_REGISTRY_URL=" + defaultRegistry}, os.Environ()...), Unused: config.Secrets()}
+	cfg, _, err := config.Load(src)
 	if err != nil {
-		return &exitError{code: exitConfig, err: fmt.Errorf("the configuration cannot be used:\n\n%w", err)}
+		return unusable(err)
 	}
 	chosen, err := f.choose(cfg.Sources, c)
 	if err != nil {
 		return err
 	}
-	for i, w := range cfg.Sources {
-		for j, s := range w.Keys() {
-			place := "file: /run/secrets/" + s.ID
-			if file := w.Secrets[j].File; file != "" {
-				place = "file: " + yamlText(file)
-			}
-			if i == chosen {
-				k.own = append(k.own, k.add(s.ID, s.Value, place))
-			} else {
-				k.others = append(k.others, k.add(w.Name+"/"+s.ID, s.Value, place))
-			}
+	k.scheme = cfg.Sources[chosen].Scheme
+	for i := range cfg.Sources {
+		k.fromSource(&cfg.Sources[i], i == chosen)
+	}
+	return k.standIn(cfg, chosen, c, given)
+}
+
+// standIn has the given secrets stand in for those of the source that are not
+// here, if there are such, and tells of all that are not.
+func (k *knowledge) standIn(cfg *config.Config, chosen int, c *captured, given []signature.Secret) error {
+	var lacking []string
+	for _, p := range cfg.Absent() {
+		switch note := fmt.Sprintf("%s (%s): %s", p.Path, p.Place(), p.Message); {
+		case strings.HasPrefix(p.Path, fmt.Sprintf("sources[%d].", chosen)):
+			lacking = append(lacking, note)
+		case strings.HasPrefix(p.Path, "sources["):
+			k.untried = append(k.untried, "a secret of another source was not tried: "+note)
 		}
 	}
-	k.scheme = cfg.Sources[chosen].Scheme
+	if len(lacking) == 0 {
+		k.others = append(k.others, given...)
+		return nil
+	}
+	k.own = append(k.own, given...)
+	if len(k.own) == 0 {
+		return &exitError{code: exitConfig, err: fmt.Errorf("no secret of source %s is on this machine: give it by --secret-file or --secret-env\n%s",
+			cfg.Sources[chosen].Name, strings.Join(lacking, "\n"))}
+	}
+	for _, l := range lacking {
+		c.notes = append(c.notes, "a secret of the source was not tried: "+l)
+	}
 	return nil
+}
+
+// fromSource takes the secrets of a source that are here.
+func (k *knowledge) fromSource(w *config.Webhook, own bool) {
+	for i, s := range w.Keys() {
+		if len(s.Value) == 0 {
+			continue
+		}
+		place := "file: /run/secrets/" + s.ID
+		if file := w.Secrets[i].File; file != "" {
+			place = "file: " + yamlText(file)
+		}
+		if own {
+			k.own = append(k.own, k.add(s.ID, s.Value, place))
+		} else {
+			k.others = append(k.others, k.add(w.Name+"/"+s.ID, s.Value, place))
+		}
+	}
 }
 
 // choose returns the source of --source, or of the request's path, or the only one.

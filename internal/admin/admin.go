@@ -42,8 +42,20 @@ type Reloaded struct {
 	Changed  []string `json:"changed"`
 	Warnings []string `json:"warnings"`
 
-	Title    string   `json:"-"` // of a refusal
-	Problems []string `json:"-"` // all that is wrong
+	Title    string    `json:"-"` // of a refusal
+	Detail   string    `json:"-"` // the problems as paragraphs for people
+	Problems []Problem `json:"-"` // all that is wrong
+}
+
+// Problem is one reason why a reload was refused, in parts for machines.
+type Problem struct {
+	File     string `json:"file,omitempty"`
+	Line     int    `json:"line,omitempty"`     // from 1
+	Column   int    `json:"column,omitempty"`   // from 1, in characters
+	Variable string `json:"variable,omitempty"` // of the environment, where the value is from there
+	Key      string `json:"key,omitempty"`
+	Message  string `json:"message"`
+	Remedy   string `json:"remedy,omitempty"`
 }
 
 // Options are what New needs. All are required.
@@ -76,20 +88,16 @@ func New(o Options) *Server {
 	s := &Server{opts: o}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.index)
-	mux.Handle("GET /metrics", o.Metrics)
-	mux.HandleFunc("GET /-/healthy", s.healthy)
-	mux.HandleFunc("GET /-/ready", s.ready)
 	guarded := s.guard()
-	mux.Handle("GET /-/log-level", guarded(s.level))
-	mux.Handle("PUT /-/log-level", guarded(s.setLevel))
-	mux.Handle("POST /-/reload", guarded(s.reload))
-	mux.Handle("GET /api/v1/status", guarded(s.status))
-	mux.Handle("GET /api/v1/schemas", guarded(s.schemas))
-	mux.Handle("GET /debug/pprof/", guarded(pprof.Index))
-	mux.Handle("GET /debug/pprof/cmdline", guarded(pprof.Cmdline))
-	mux.Handle("GET /debug/pprof/profile", guarded(pprof.Profile))
-	mux.Handle("GET /debug/pprof/symbol", guarded(pprof.Symbol))
-	mux.Handle("GET /debug/pprof/trace", guarded(pprof.Trace))
+	for _, e := range s.endpoints() {
+		handler := http.Handler(e.handler)
+		if !e.open {
+			handler = guarded(e.handler)
+		}
+		for _, method := range e.methods {
+			mux.Handle(method+" "+e.path, handler)
+		}
+	}
 	s.http = &http.Server{
 		Handler:           http.NewCrossOriginProtection().Handler(mux),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -115,26 +123,54 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// What index names: what answers everywhere, and what only on loopback.
-const (
-	everywhere = "cxrelay, admin listener\n\n" +
-		"/metrics        metrics, for Prometheus\n" +
-		"/-/healthy      200 while the process serves\n" +
-		"/-/ready        200 when events should be sent here, 503 else; what is missing or degraded\n"
-	onLoopback = "/api/v1/status  topics, subjects, problems (JSON)\n" +
-		"/-/log-level    GET, or PUT {\"level\":\"debug\"}\n" +
-		"/debug/pprof/   profiles\n"
-)
+// endpoint is a path that answers.
+type endpoint struct {
+	methods []string
+	path    string
+	open    bool   // also off loopback, to everybody
+	about   string // one line; empty: not in the index
+	handler http.HandlerFunc
+}
 
-// index says what is here.
+// endpoints are all of them, in the order of the index.
+func (s *Server) endpoints() []endpoint {
+	get := []string{http.MethodGet}
+	return []endpoint{
+		{get, "/metrics", true, "metrics, for Prometheus", s.opts.Metrics.ServeHTTP},
+		{get, "/-/healthy", true, "200 while the process serves", s.healthy},
+		{get, "/-/ready", true, "200 when events should be sent here, else 503; what is missing or degraded", s.ready},
+		{get, "/api/v1/status", false, "topics, subjects, problems, the last reload (JSON)", s.status},
+		{get, "/api/v1/schemas", false, "the schemas in use (JSON); with ?subject=NAME their texts", s.schemas},
+		{[]string{http.MethodPost}, "/-/reload", false, "loads the configuration again; what changed, or why it was refused (JSON)", s.reload},
+		{[]string{http.MethodGet, http.MethodPut}, "/-/log-level", false, `the log level; PUT {"level":"debug"} sets it`, s.logLevel},
+		{get, "/debug/pprof/", false, "profiles of the process", pprof.Index},
+		{get, "/debug/pprof/cmdline", false, "", pprof.Cmdline},
+		{get, "/debug/pprof/profile", false, "", pprof.Profile},
+		{get, "/debug/pprof/symbol", false, "", pprof.Symbol},
+		{get, "/debug/pprof/trace", false, "", pprof.Trace},
+	}
+}
+
+// index lists what answers here: off loopback without a token only what is open.
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
-	text := everywhere
-	if isLoopback(s.opts.Listener.Addr().String()) {
-		text += onLoopback
+	local := isLoopback(s.opts.Listener.Addr().String())
+	var b strings.Builder
+	b.WriteString("cxrelay, admin listener\n\n")
+	for _, e := range s.endpoints() {
+		if e.about != "" && (e.open || local || len(s.opts.Token()) > 0) {
+			fmt.Fprintf(&b, "%-8s %-16s %s\n", strings.Join(e.methods, ","), e.path, e.about)
+		}
+	}
+	switch {
+	case local:
+	case len(s.opts.Token()) > 0:
+		b.WriteString("\nAll but the first three want the token of admin.token_file: Authorization: Bearer TOKEN\n")
+	default:
+		b.WriteString("\nThere is more on a loopback admin.address, or with admin.token_file.\n")
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = io.WriteString(w, text) // the client is gone: nobody to tell
+	_, _ = io.WriteString(w, b.String()) // the client is gone: nobody to tell
 }
 
 func (s *Server) healthy(w http.ResponseWriter, _ *http.Request) {
@@ -158,7 +194,11 @@ type levelBody struct {
 	Level string `json:"level"`
 }
 
-func (s *Server) level(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) logLevel(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPut {
+		s.setLevel(w, r)
+		return
+	}
 	reply(w, http.StatusOK, levelBody{s.opts.Level.Level().String()})
 }
 
@@ -187,7 +227,7 @@ func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	write(w, "application/problem+json", r.Status, map[string]any{
-		"type": "about:blank", "title": r.Title, "status": r.Status, "errors": r.Problems,
+		"type": "about:blank", "title": r.Title, "status": r.Status, "detail": r.Detail, "errors": r.Problems,
 	})
 }
 

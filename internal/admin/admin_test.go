@@ -39,8 +39,9 @@ func startWith(t *testing.T, wrap func(net.Listener) net.Listener, h admin.Healt
 		Listener: wrap(l),
 		Metrics:  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metric 1\n") }),
 		Health:   h, Level: level, Log: slog.New(slog.DiscardHandler),
-		Status: func() any { return map[string]int{"answer": 42} },
-		Reload: func() admin.Reloaded { return admin.Reloaded{Status: 200} }, Token: func() []byte { return nil },
+		Status:  func() any { return map[string]int{"answer": 42} },
+		Schemas: func(string) (any, bool) { return []string{}, true },
+		Reload:  func() admin.Reloaded { return admin.Reloaded{Status: 200} }, Token: func() []byte { return nil },
 	}
 	change(&o)
 	s := admin.New(o)
@@ -102,26 +103,42 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// TestIndex: the index names what answers, and nothing else does not.
+// TestIndex: the index names what answers, each with a line of its own, and
+// nothing that does not.
 func TestIndex(t *testing.T) {
-	local, _ := start(t, same, health{Ready: true})
-	far, _ := start(t, func(l net.Listener) net.Listener { return elsewhere{l} }, health{Ready: true})
-	for base, want := range map[string]int{local: 6, far: 3} {
-		code, index := do(t, "GET", base+"/", "", nil)
-		paths := 0
-		for line := range strings.Lines(index) {
-			path, _, ok := strings.Cut(line, " ")
-			if !ok || path[0] != '/' {
-				continue
+	far := func(l net.Listener) net.Listener { return elsewhere{l} }
+	token := func(o *admin.Options) { o.Token = func() []byte { return []byte("open sesame") } }
+	const open = "GET /metrics, GET /-/healthy, GET /-/ready"
+	const all = open + ", GET /api/v1/status, GET /api/v1/schemas, POST /-/reload, GET,PUT /-/log-level, GET /debug/pprof/"
+	for name, c := range map[string]struct {
+		where       func(net.Listener) net.Listener
+		change      func(*admin.Options)
+		want, extra string
+	}{
+		"loopback":         {same, func(*admin.Options) {}, all, ""},
+		"network":          {far, func(*admin.Options) {}, open, "There is more on a loopback admin.address"},
+		"network, a token": {far, token, all, "Authorization: Bearer TOKEN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base, _ := startWith(t, c.where, health{Ready: true}, c.change)
+			code, index := do(t, "GET", base+"/", "", nil)
+			var got []string
+			for line := range strings.Lines(index) {
+				fields := strings.Fields(line)
+				if len(fields) < 3 || fields[1][0] != '/' {
+					continue
+				}
+				got = append(got, fields[0]+" "+fields[1])
+				method, _, _ := strings.Cut(fields[0], ",")
+				authorized := func(r *http.Request) { r.Header.Set("Authorization", "Bearer open sesame") }
+				if code, body := do(t, method, base+fields[1], "", authorized); code != 200 {
+					t.Errorf("the index names %s, which answers %d %s", fields[1], code, body)
+				}
 			}
-			paths++
-			if code, body := do(t, "GET", base+path, "", nil); code != 200 {
-				t.Errorf("the index names %s, which answers %d %s", path, code, body)
+			if code != 200 || strings.Join(got, ", ") != c.want || !strings.Contains(index, c.extra) {
+				t.Errorf("%d, want %s and %q:\n%s", code, c.want, c.extra, index)
 			}
-		}
-		if code != 200 || paths != want {
-			t.Errorf("%d with %d paths, want %d:\n%s", code, paths, want, index)
-		}
+		})
 	}
 }
 
@@ -245,7 +262,8 @@ func TestReload(t *testing.T) {
 		want   string
 	}{
 		{admin.Reloaded{Status: 200, Changed: []string{"routes[1]"}, Warnings: []string{}}, `{"changed":["routes[1]"],"warnings":[]}` + "\n"},
-		{admin.Reloaded{Status: 422, Title: "faults", Problems: []string{"a", "b"}}, `{"errors":["a","b"],"status":422,"title":"faults","type":"about:blank"}` + "\n"},
+		{admin.Reloaded{Status: 422, Title: "faults", Detail: "a\nb", Problems: []admin.Problem{{File: "x.yaml", Line: 3, Column: 5, Key: "a", Message: "is wrong", Remedy: "mend it"}, {Variable: "B", Message: "b"}}},
+			`{"detail":"a\nb","errors":[{"file":"x.yaml","line":3,"column":5,"key":"a","message":"is wrong","remedy":"mend it"},{"variable":"B","message":"b"}],"status":422,"title":"faults","type":"about:blank"}` + "\n"},
 	} {
 		next = c.answer
 		if code, body := do(t, "POST", base+"/-/reload", "", nil); code != c.answer.Status || body != c.want {

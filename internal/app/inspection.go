@@ -86,14 +86,19 @@ func (i *inspection) run(ctx context.Context) error {
 	return nil
 }
 
-// look returns the first report, or ctx's error.
+// look returns the first report, or ctx's error. A report that was overtaken by
+// a reload is none: what it finds may be mended, or without a route.
 func (i *inspection) look(ctx context.Context) (inspect.Report, error) {
 	for wait := inspectAgain; ; wait = min(2*wait, inspectSlow) {
+		cfg := i.a.config.Load()
 		limited, cancel := context.WithTimeout(ctx, inspectTimeout)
-		report, err := i.a.kafka.Inspect(limited, policyOf(i.a.config.Load()))
+		report, err := i.a.kafka.Inspect(limited, policyOf(cfg))
 		cancel()
-		if err == nil {
+		switch {
+		case err == nil && i.a.config.Load() == cfg:
 			return report, nil
+		case err == nil:
+			continue
 		}
 		i.a.log.Debug("kafka cannot be inspected yet", slog.Any("cause", err))
 		select {

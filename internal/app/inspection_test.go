@@ -161,3 +161,36 @@ func TestStrictForgivesTheMoment(t *testing.T) {
 		}
 	})
 }
+
+// TestStrictReloadDuringInspection: what a reload has mended while the cluster is
+// looked at does not end the relay.
+func TestStrictReloadDuringInspection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const missing = "cxone.calls.terminated"
+		files := baseFiles()
+		files.set("relay.yaml", baseConfig+strictFile())
+		w := newWorld(t, worldOptions{files: files, cluster: safe(), topics: seedTopics[:3], away: true})
+		defer w.end()
+		slow := make(chan struct{}) // closed when the look at the records may go on
+		w.kafka.Cluster.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.Cluster.SleepControl(func() { <-slow })
+			return nil, nil, false
+		})
+		w.kafka.Heal()
+		w.until("kafka is there", 30*time.Second, func() bool { return !strings.Contains(fmt.Sprint(w.app.Readiness().Missing), "no broker") })
+		time.Sleep(2 * time.Second)
+		var kept []string
+		for line := range strings.Lines(baseConfig + strictFile()) {
+			if !strings.Contains(line, missing) {
+				kept = append(kept, line)
+			}
+		}
+		w.files.set("relay.yaml", strings.Join(kept, ""))
+		w.reload("routes[3]", "kafka.partitions")
+		close(slow)
+		w.until("ready", 60*time.Second, func() bool { return w.app.Readiness().Ready })
+		if why := w.send(event("QUEUE_TRANSFER", "c1", 0)); why != "accepted" {
+			t.Error(why)
+		}
+	})
+}

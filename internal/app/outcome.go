@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,40 +23,6 @@ const (
 	Unusable     ReloadKind = "unusable"      // what is new in it cannot be used now
 )
 
-// ReloadError is why a reload was refused. The relay goes on as before.
-type ReloadError struct {
-	Kind     ReloadKind
-	Problems []string
-}
-
-// Error lists the problems.
-func (e *ReloadError) Error() string { return strings.Join(e.Problems, "\n") }
-
-func invalid(err error) *ReloadError {
-	e := &ReloadError{Kind: Invalid}
-	var all *config.Errors
-	if !errors.As(err, &all) {
-		e.Problems = []string{err.Error()}
-		return e
-	}
-	for _, p := range all.Problems {
-		e.Problems = append(e.Problems, p.String())
-	}
-	return e
-}
-
-func needsRestart(keys []string) *ReloadError {
-	e := &ReloadError{Kind: NeedsRestart}
-	for _, key := range keys {
-		e.Problems = append(e.Problems, key+" has changed, which needs a restart")
-	}
-	return e
-}
-
-func unusable(err error) *ReloadError {
-	return &ReloadError{Kind: Unusable, Problems: []string{err.Error()}}
-}
-
 // outcome is what became of the reloads. Safe for concurrent use.
 type outcome struct {
 	attempts *prometheus.CounterVec
@@ -65,6 +30,7 @@ type outcome struct {
 	mu    sync.Mutex
 	state reloadStatus
 	hash  float64
+	why   string // the first problem of the last refusal
 	said  string // the refusal that was logged last; "" after a success
 }
 
@@ -75,7 +41,8 @@ type reloadStatus struct {
 	LastAttempt time.Time `json:"lastAttempt,omitzero"`
 	Trigger     string    `json:"trigger,omitempty"`
 	Changed     []string  `json:"changed"` // by the last successful one
-	Problems    []string  `json:"problems,omitempty"`
+
+	Problems []admin.Problem `json:"problems,omitempty"` // why the last one was refused
 }
 
 // began notes the configuration that the relay starts with.
@@ -103,14 +70,14 @@ func (o *outcome) note(a *App, trigger string, done *reloaded, err error, took t
 	var refused *ReloadError
 	if errors.As(err, &refused) {
 		o.attempts.WithLabelValues(string(refused.Kind)).Inc()
-		o.state.Successful, o.state.Problems = false, refused.Problems
+		o.state.Successful, o.state.Problems, o.why = false, refused.parts(), refused.Problems[0].Summary()
 		level := slog.LevelError
 		if trigger == byPolling && o.said == err.Error() {
 			level = slog.LevelDebug
 		}
 		o.said = err.Error()
 		a.log.Log(a.reloader.life, level, "configuration not reloaded, the running one stays",
-			slog.String("trigger", trigger), slog.String("reason", string(refused.Kind)), slog.Any("problems", refused.Problems))
+			slog.String("trigger", trigger), slog.String("reason", string(refused.Kind)), slog.Any("problems", refused.lines()))
 		return
 	}
 	o.attempts.WithLabelValues("ok").Inc()
@@ -122,6 +89,16 @@ func (o *outcome) note(a *App, trigger string, done *reloaded, err error, took t
 		a.log.Warn("the order of events breaks here, once", slog.String("because", w))
 	}
 	a.log.Info("configuration reloaded", slog.String("trigger", trigger), slog.Any("changed", o.state.Changed), slog.Duration("took", took))
+}
+
+// refusal is the first reason why the last reload was refused, "" if it was not.
+func (o *outcome) refusal() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state.Successful {
+		return ""
+	}
+	return o.why
 }
 
 func (o *outcome) ok() bool { return o.status().Successful }
@@ -167,7 +144,7 @@ func (r *reloader) answer() admin.Reloaded {
 		}
 		return out
 	}
-	out := admin.Reloaded{Problems: refused.Problems}
+	out := admin.Reloaded{Detail: refused.Error(), Problems: refused.parts()}
 	switch refused.Kind {
 	case Invalid:
 		out.Status, out.Title = http.StatusUnprocessableEntity, "the configuration has faults; the running one stays"

@@ -204,8 +204,8 @@ func (r *readiness) Readiness() admin.Readiness {
 	if !r.a.schemas.cache().Usable() {
 		miss("schema registry: no routed subject has a usable schema yet")
 	}
-	if last := r.a.reloader.outcome.status(); !last.Successful {
-		degrade("configuration: the last reload was refused, the one before it is running: %s", last.Problems[0])
+	if why := r.a.reloader.outcome.refusal(); why != "" {
+		degrade("configuration: the last reload was refused, the one before it is running: %s", why)
 	}
 	out.Ready = len(out.Missing) == 0
 	return out

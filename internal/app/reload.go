@@ -73,10 +73,10 @@ type reloaded struct {
 
 func (r *reloader) attempt(ctx context.Context) (*reloaded, error) {
 	if r.a.opts.Source == nil {
-		return nil, &ReloadError{Kind: NeedsRestart, Problems: []string{"this relay was started without a configuration that could be read again"}}
+		return nil, refuse(NeedsRestart, "this relay was started without a configuration that could be read again", "start it with one")
 	}
 	if r.life.Err() != nil {
-		return nil, &ReloadError{Kind: Unusable, Problems: []string{"the relay is stopping"}}
+		return nil, refuse(Unusable, "the relay is stopping", "")
 	}
 	was := r.a.config.Load()
 	is, problems, err := r.a.opts.Source.Load()
@@ -88,16 +88,16 @@ func (r *reloader) attempt(ctx context.Context) (*reloaded, error) {
 		changed, refused = append(changed, refused[i]), slices.Delete(refused, i, i+1)
 	}
 	if len(refused) > 0 {
-		return nil, needsRestart(refused)
+		return nil, r.a.needsRestart(was, is, refused)
 	}
 	if r.a.opts.Prepare != nil {
 		if err := r.a.opts.Prepare(ctx, is); err != nil {
-			return nil, unusable(err)
+			return nil, unusable(is, err)
 		}
 	}
 	next, err := r.prepare(ctx, was, is, changed)
 	if err != nil {
-		return nil, unusable(err)
+		return nil, unusable(is, err)
 	}
 	breaks := orderBreaks(r.rules, next.rules)
 	r.apply(next)
@@ -190,7 +190,7 @@ func (r *reloader) newSchemas(ctx context.Context, was, is *config.Config, elsew
 	}
 	set := &schemaSet{client, cache}
 	before, now := pinsOf(was.Routes), pinsOf(is.Routes)
-	err = cache.Load(ctx, slices.DeleteFunc(slices.Clone(now), func(p schema.Pin) bool {
+	err = loadAll(ctx, cache, is, slices.DeleteFunc(slices.Clone(now), func(p schema.Pin) bool {
 		_, lacking := r.a.schemas.cache().Lookup(p.Subject, p.Version)
 		return lacking != nil && slices.Contains(before, p) // no worse than it was
 	}))
@@ -206,6 +206,21 @@ func (r *reloader) newSchemas(ctx context.Context, was, is *config.Config, elsew
 	return set, nil
 }
 
+// loadAll loads every schema. It goes on after one that cannot be used, so that
+// the error, of *subjectErrors, has all of them.
+func loadAll(ctx context.Context, cache *schema.Cache, is *config.Config, pins []schema.Pin) error {
+	var all severalErrors
+	for _, pin := range pins {
+		if err := cache.Load(ctx, []schema.Pin{pin}); err != nil {
+			all = append(all, &subjectError{subjectKey(is, pin), err})
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return all.orNil()
+}
+
 // addTopics has Kafka know the topics that are new, as delivery does already,
 // and waits until records can be produced to them.
 func (r *reloader) addTopics(ctx context.Context, added []string, is *config.Config) error {
@@ -215,8 +230,14 @@ func (r *reloader) addTopics(ctx context.Context, added []string, is *config.Con
 	if err := r.a.kafka.Add(added); err != nil {
 		return err
 	}
-	if err := r.a.deliverer.Await(ctx, added); err != nil {
-		return err
+	var missing severalErrors
+	for _, topic := range added { // one by one: a refusal names all of them
+		if err := r.a.deliverer.Await(ctx, []string{topic}); err != nil {
+			missing = append(missing, err)
+		}
+	}
+	if len(missing) > 0 {
+		return missing
 	}
 	return r.a.inspection.ofNew(ctx, added, is)
 }

@@ -143,7 +143,7 @@ func TestCertificateReloads(t *testing.T) {
 		w.never()
 		w.judge()
 		w.files.edit("relay.yaml", "listen: {tls: {cert_file: tls.crt, key_file: tls.key, client_ca_file: ca.crt}}", "")
-		w.refused(http.StatusConflict, "listen.tls.cert_file has changed")
+		w.refused(http.StatusConflict, "listen.tls.cert_file: has changed")
 	})
 }
 

@@ -69,8 +69,9 @@ func TestFixedKeysRefuse(t *testing.T) {
 			w.files.set("relay.yaml", strings.Replace(baseConfig, "topic: cxone.transfers.raw", "drop: true", 1)+text+"\n")
 			if key == "kafka.partitions" {
 				w.files.set("relay.yaml", baseConfig+text+"\n")
+				key += ".cxone.transfers.raw"
 			}
-			w.refused(http.StatusConflict, key+" has changed, which needs a restart")
+			w.refused(http.StatusConflict, ": error: "+key+": has changed, which needs a restart")
 			if why := w.send(event("QUEUE_TRANSFER", "c0", len(w.journal.all))); why != "accepted" {
 				t.Errorf("%s: an event is answered %s", key, why)
 			}
@@ -174,7 +175,7 @@ func TestPinsOfReloads(t *testing.T) {
 		w.files.set("relay.yaml", baseConfig)
 		w.reload("routes[4]", "kafka.partitions")
 		w.files.set("relay.yaml", strings.Replace(with, "four: 4", "four: 5", 1))
-		w.refused(http.StatusConflict, "kafka.partitions has changed") // this start's sequences are spread over 4
+		w.refused(http.StatusConflict, "kafka.partitions.four: has changed, which needs a restart: the relay spreads the keys of topic four over 4 partitions until it ends, and here are 5\n") // this start's sequences are spread over 4
 	})
 }
 

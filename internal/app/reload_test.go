@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cxrelay/cxrelay/internal/admin"
 	"github.com/cxrelay/cxrelay/internal/devkit"
 )
 
@@ -93,8 +94,8 @@ func baseFiles() *files {
 type reloadAnswer struct {
 	status            int
 	Changed, Warnings []string
-	Title             string
-	Errors            []string
+	Title, Detail     string
+	Errors            []admin.Problem
 }
 
 // tryReload asks for a reload.
@@ -134,7 +135,7 @@ func (w *world) reload(changed ...string) reloadAnswer {
 func (w *world) refused(status int, part string) {
 	w.t.Helper()
 	a := w.tryReload()
-	if a.status != status || !strings.Contains(strings.Join(a.Errors, "\n"), part) || a.Title == "" {
+	if a.status != status || !strings.Contains(a.Detail, part) || a.Title == "" || len(a.Errors) == 0 {
 		w.t.Errorf("%+v, want %d and %q", a, status, part)
 	}
 	s := w.scrape()

@@ -13,7 +13,35 @@ type reading struct {
 	origins map[string]origin // of the paths that are no defaults
 
 	replaced []Replacement // by Trial
+	absent   []Problem     // excused by Source.Unused
+	text     *text
 }
+
+// Problem returns a fault that was found only after Load, of the value at path:
+// with its place and the line there, as the faults of Load have them.
+func (c *Config) Problem(path, message, hint string) Problem {
+	p := problemAt(c.read.file, Fault, path, originOf(c.read.origins, path), message, hint)
+	if p.Line > 0 {
+		p.Excerpt = c.read.text.excerpt(place{p.Line, p.Column})
+	}
+	return p
+}
+
+// Shown returns the text of the value at path, and "" for one that is no single
+// value, that is not there, or that may hold a secret.
+func (c *Config) Shown(path string) string {
+	shown := ""
+	walkScalars("", c.keys(), func(at string, s *scalar) {
+		if at == path && !s.secret && !c.read.origins[path].expanded && !holdsCredentials(s.text()) {
+			shown = s.text()
+		}
+	})
+	return shown
+}
+
+// Absent returns what Source.Unused has excused, in the order of the file: the
+// secrets and certificates that are not on this machine, or not for this user.
+func (c *Config) Absent() []Problem { return c.read.absent }
 
 // Files returns the names of all files that this configuration was read from:
 // the YAML file first, then those that hold secrets, certificates and

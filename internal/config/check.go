@@ -65,17 +65,27 @@ func (ld *loader) checkKafka() {
 	ld.checkKafkaSecurity()
 	for _, topic := range slices.Sorted(maps.Keys(k.Partitions)) {
 		routed := func(r route.Route) bool { return r.Topic == topic }
-		if !slices.ContainsFunc(ld.cfg.Routes, routed) {
+		if !slices.ContainsFunc(ld.cfg.Routes, routed) && ld.topicsKnown() {
 			ld.fault(member("kafka.partitions", topic), "no route leads to this topic", ld.nearestTopic(topic))
 		}
 	}
 	ld.checkPinned()
 }
 
+// topicsKnown reports whether each route has the topic that it is meant to have.
+func (ld *loader) topicsKnown() bool {
+	for i := range ld.cfg.Routes {
+		if ld.wrong(element("routes", i) + ".topic") {
+			return false
+		}
+	}
+	return !ld.wrong("routes")
+}
+
 // checkPinned only warns: how many partitions a topic has is not known here,
 // and "check --connect" must be able to tell.
 func (ld *loader) checkPinned() {
-	if !ld.cfg.Kafka.Strict {
+	if !ld.cfg.Kafka.Strict || ld.wrong("kafka.partitions") {
 		return
 	}
 	var missing []string
@@ -109,7 +119,7 @@ func (ld *loader) nearestTopic(topic string) string {
 
 func (ld *loader) checkLimits() {
 	l := &ld.cfg.Limits
-	if l.Body > l.InFlightBytes/2 {
+	if l.Body > l.InFlightBytes/2 && !ld.wrong("limits.body") && !ld.wrong("limits.in_flight_bytes") {
 		path := "limits.body"
 		if !ld.given(path) {
 			path = "limits.in_flight_bytes"

@@ -30,8 +30,16 @@ func (ld *loader) checkAddress(path, address string) {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil || !isPort(port, 0) {
 		ld.fault(path, ld.quote(path, address)+" is no address (examples: :8080, 127.0.0.1:8080, [::1]:8080)", "")
+		return
+	}
+	if n, err := strconv.Atoi(port); err == nil && Ephemeral(n) {
+		ld.warn(path, fmt.Sprintf("Linux lends port %d to outgoing connections: one of them may have it when the relay starts", n), "choose a port below 32768")
 	}
 }
+
+// Ephemeral reports whether a port is one of those that Linux gives to outgoing
+// connections by itself (net.ipv4.ip_local_port_range, by default).
+func Ephemeral(port int) bool { return port >= 32768 && port <= 60999 }
 
 func isPort(s string, lowest uint64) bool {
 	n, err := strconv.ParseUint(s, 10, 16)
@@ -68,7 +76,7 @@ func (ld *loader) checkAdmin() {
 		ld.warn(path, fmt.Sprintf("the token has %d bytes: it can be guessed", len(token)), "openssl rand -hex 32")
 	}
 	host, _, err := net.SplitHostPort(a.Address)
-	if err != nil || isLoopback(host) || len(token) > 0 || ld.faulty["admin"] || ld.faulty[path] {
+	if err != nil || isLoopback(host) || len(token) > 0 || ld.wrong("admin") || ld.wrong(path) {
 		return
 	}
 	ld.warn("admin.address", "is not on loopback, and there is no admin.token_file: only /metrics, /-/healthy and /-/ready answer there",

@@ -87,7 +87,7 @@ func (ld *loader) checkRouteSources(path string, r *route.Route) {
 // sourceNames returns the names of the sources as they may be shown, and
 // whether no other can be meant.
 func (ld *loader) sourceNames() (names []string, sure bool) {
-	sure = !ld.faulty["sources"]
+	sure = !ld.wrong("sources")
 	for i, w := range ld.cfg.Sources {
 		path, name := element("sources", i), w.Name
 		sure = sure && name != ""

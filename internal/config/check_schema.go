@@ -8,7 +8,7 @@ import (
 
 func (ld *loader) checkSchema() {
 	ld.checkRegistry()
-	if !ld.faulty["schema.mode"] {
+	if !ld.wrong("schema.mode") {
 		ld.checkMode()
 	}
 	s := &ld.cfg.Schema
@@ -47,7 +47,7 @@ func (ld *loader) checkMode() {
 func (ld *loader) checkRegistry() {
 	const path = "schema.registry"
 	r := &ld.cfg.Schema.Registry
-	if len(r.URLs) == 0 && ld.cfg.Schema.Mode != Off {
+	if len(r.URLs) == 0 && ld.cfg.Schema.Mode != Off && !ld.wrong("schema.mode") {
 		ld.fault(path+".urls", "no Schema Registry is given", "set "+envRegistry+", or schema.registry.urls in the file: [http://registry:8081]")
 	}
 	for i, s := range r.URLs {
@@ -55,8 +55,8 @@ func (ld *loader) checkRegistry() {
 			ld.fault(element(path+".urls", i), message, hint)
 		}
 	}
-	password := !r.Password.Empty() || ld.faulty[path+".password"] || ld.faulty[path+".password_file"]
-	token := !r.Token.Empty() || ld.faulty[path+".token"] || ld.faulty[path+".token_file"]
+	password := !r.Password.Empty() || ld.wrong(path+".password") || ld.wrong(path+".password_file")
+	token := !r.Token.Empty() || ld.wrong(path+".token") || ld.wrong(path+".token_file")
 	switch {
 	case password && token:
 		ld.fault(path+".token", "is set beside a password", "use one of them")

@@ -29,10 +29,10 @@ var (
 func (ld *loader) checkSASL() {
 	const path = "kafka.sasl"
 	s := &ld.cfg.Kafka.SASL
-	if ld.faulty[path+".mechanism"] {
+	if ld.wrong(path + ".mechanism") {
 		return
 	}
-	encrypted := ld.cfg.Kafka.TLS.Enabled || ld.faulty["kafka.tls.enabled"]
+	encrypted := ld.cfg.Kafka.TLS.Enabled || ld.wrong("kafka.tls.enabled")
 	switch s.Mechanism {
 	case NoSASL:
 		if slices.ContainsFunc(slices.Concat(saslUserKeys, saslOAuthKeys), func(k string) bool { return ld.given(path + "." + k) }) {
@@ -83,7 +83,7 @@ func (ld *loader) checkUser() {
 	if s.Username == "" {
 		ld.fault(path+".username", s.Mechanism.String()+" needs a username", "")
 	}
-	if s.Password.Empty() && !ld.faulty[path+".password"] && !ld.faulty[path+".password_file"] {
+	if s.Password.Empty() && !ld.wrong(path+".password") && !ld.wrong(path+".password_file") {
 		ld.fault(path+".password", s.Mechanism.String()+" needs a password", "set password_file")
 	}
 }
@@ -135,7 +135,7 @@ func (ld *loader) checkTokenURL(path string) {
 	if o.ClientID == "" {
 		ld.fault(path+".client_id", "is missing beside token_url", "")
 	}
-	if o.ClientSecret.Empty() && !ld.faulty[path+".client_secret"] && !ld.faulty[path+".client_secret_file"] {
+	if o.ClientSecret.Empty() && !ld.wrong(path+".client_secret") && !ld.wrong(path+".client_secret_file") {
 		ld.fault(path+".client_secret", "is missing beside token_url", "set client_secret_file")
 	}
 }
@@ -148,7 +148,7 @@ func isLoopback(host string) bool {
 func (ld *loader) checkTLS() {
 	const path = "kafka.tls"
 	t := &ld.cfg.Kafka.TLS
-	if ld.faulty[path+".enabled"] {
+	if ld.wrong(path + ".enabled") {
 		return
 	}
 	if !t.Enabled {

@@ -92,9 +92,9 @@ func (ld *loader) checkSignature(path string, w *Webhook) {
 		ld.warn(strings.TrimSuffix(path, ".signature")+".insecure", "has no effect: the source verifies signatures", "remove it; it is for preset none")
 	}
 	preset := ld.given(path+".preset") || !ld.given("sources")
-	if !preset && w.Scheme.Header == "" && !ld.faulty[path+".header"] {
+	if !preset && w.Scheme.Header == "" && !ld.wrong(path+".header") {
 		ld.fault(path, "a source needs a signature", `name a preset ("cxone"), or describe it: header, algorithm, encoding`)
-	} else if !ld.faulty[path+".preset"] {
+	} else if !ld.wrong(path + ".preset") {
 		complete(&w.Scheme)
 		for _, f := range w.Scheme.Validate() {
 			hint := ""
@@ -122,11 +122,11 @@ func (ld *loader) checkOpen(path string, w *Webhook) {
 		ld.fault(path+".secrets", "preset none takes no secrets", "remove them, or name another preset")
 	}
 	insecure := strings.TrimSuffix(path, ".signature") + ".insecure"
-	certified := ld.cfg.Listen.TLS.ClientCAFile != "" || ld.faulty["listen"] || ld.faulty["listen.tls"] || ld.faulty["listen.tls.client_ca_file"]
+	certified := ld.cfg.Listen.TLS.ClientCAFile != "" || ld.wrong("listen") || ld.wrong("listen.tls") || ld.wrong("listen.tls.client_ca_file")
 	switch {
 	case w.Insecure && !certified:
 		ld.warn(insecure, "whoever reaches "+ld.quote(strings.TrimSuffix(path, ".signature")+".path", w.Path)+" may write into Kafka", "let only the sender reach it, or set listen.tls.client_ca_file")
-	case !w.Insecure && !certified && !ld.faulty[insecure]:
+	case !w.Insecure && !certified && !ld.wrong(insecure):
 		ld.fault(path+".preset", "with none, anybody who reaches the path may write into Kafka",
 			"set listen.tls.client_ca_file, so that senders show a certificate, or say insecure: true in this source")
 	}
@@ -159,7 +159,7 @@ func whsecLen(secret []byte) int {
 
 func (ld *loader) checkNames(secrets string, w *Webhook) {
 	signature := strings.TrimSuffix(secrets, ".secrets")
-	if len(w.Secrets) == 0 && (ld.given(secrets) || !ld.faulty[signature] && !ld.faulty[signature+".preset"]) {
+	if len(w.Secrets) == 0 && (ld.given(secrets) || !ld.wrong(signature) && !ld.wrong(signature+".preset")) {
 		ld.fault(secrets, "a source needs at least one secret", "example: [{id: \"2026-11\", file: /run/secrets/cxone}]")
 	}
 	seen := make(map[string]bool)
@@ -261,7 +261,7 @@ func (ld *loader) loadSecret(textPath, filePath string, value *Secret, file *str
 		if ld.given(filePath) {
 			ld.fault(filePath, "the name of the file is empty", "")
 		}
-		if !ld.faulty[textPath] && !ld.faulty[filePath] {
+		if !ld.wrong(textPath) && !ld.wrong(filePath) {
 			ld.fault(textPath[:strings.LastIndexByte(textPath, '.')], "a secret needs a file (or a value)", "")
 		}
 	}

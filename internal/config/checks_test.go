@@ -96,3 +96,14 @@ func TestFilledInValuesDoNotShow(t *testing.T) {
 		}
 	}
 }
+
+// TestLentPorts: a listener on a port that outgoing connections may have is
+// told of, and one beside it is not.
+func TestLentPorts(t *testing.T) {
+	for port, lent := range map[string]bool{"32767": false, "32768": true, "60999": true, "61000": false, "0": false} {
+		_, warnings := mustLoad(t, config.Source{Env: founding("CXRELAY_ADMIN_ADDRESS=127.0.0.1:" + port)})
+		if got := len(warnings) == 1 && strings.Contains(warnings[0].String(), "CXRELAY_ADMIN_ADDRESS: warning: admin.address: Linux lends port "+port); got != lent {
+			t.Errorf("port %s: %v, want it told: %t", port, warnings, lent)
+		}
+	}
+}

@@ -35,34 +35,39 @@ func nearestKey(name string, siblings []string) string {
 	return longer
 }
 
-// distance is the number of characters to insert, delete or replace to turn a
-// into b (Levenshtein).
+// distance is the number of characters to insert, delete, replace or exchange
+// with the next one to turn a into b (optimal string alignment).
 func distance(a, b string) int {
 	from, to := []rune(a), []rune(b)
 	if len(from) > len(to)+3 {
 		return len(from) - len(to)
 	}
-	row := make([]int, len(to)+1)
+	above, row := make([]int, len(to)+1), make([]int, len(to)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i, c := range from {
-		diagonal := row[0]
-		row[0] = i + 1
+		next := make([]int, len(to)+1)
+		next[0] = i + 1
 		for j, d := range to {
-			cost := diagonal
-			if c != d {
-				cost = 1 + min(diagonal, row[j], row[j+1])
+			cost := 1
+			if c == d {
+				cost = 0
 			}
-			diagonal, row[j+1] = row[j+1], cost
+			next[j+1] = min(row[j]+cost, row[j+1]+1, next[j]+1)
+			if i > 0 && j > 0 && c == to[j-1] && from[i-1] == d {
+				next[j+1] = min(next[j+1], above[j-1]+1)
+			}
 		}
+		above, row = row, next
 	}
 	return row[len(to)]
 }
 
 // keyHint says what to do about an unknown key of the mapping at path. meant is
-// the path of the key that it stands for, where that is plain, or "".
-func keyHint(path, name string, siblings []string) (meant, hint string) {
+// the path of the key that it stands for, where that is plain, or ""; open says
+// that it may stand for any of the siblings.
+func keyHint(path, name string, siblings []string) (meant, hint string, open bool) {
 	elsewhere := ""
 	eachName(func(known string, _ bool) {
 		switch {
@@ -75,7 +80,7 @@ func keyHint(path, name string, siblings []string) (meant, hint string) {
 		}
 	})
 	if meant != "" {
-		return meant, "write it nested: " + strings.ReplaceAll(name, ".", ": {") + ": …" + strings.Repeat("}", strings.Count(name, "."))
+		return meant, "write it nested: " + strings.ReplaceAll(name, ".", ": {") + ": …" + strings.Repeat("}", strings.Count(name, ".")), false
 	}
 	if hint := foreign(name); hint != "" {
 		for _, needed := range []string{"kafka.brokers", "schema.registry.urls"} {
@@ -83,13 +88,17 @@ func keyHint(path, name string, siblings []string) (meant, hint string) {
 				meant = needed
 			}
 		}
-		return meant, hint
+		return meant, hint, false
 	}
 	if near := nearestKey(name, siblings); near != "" {
-		return member(path, near), fmt.Sprintf("did you mean %q?", near)
+		return member(path, near), fmt.Sprintf("did you mean %q?", near), false
 	}
+	if elsewhere != "" && strings.Contains(name, "_") {
+		return "", elsewhere, false
+	}
+	hint = "known here: " + strings.Join(siblings, ", ")
 	if elsewhere != "" {
-		return "", elsewhere
+		hint = elsewhere + "; " + hint
 	}
-	return "", "known here: " + strings.Join(siblings, ", ")
+	return "", hint, true
 }

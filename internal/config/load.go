@@ -29,11 +29,16 @@ type Source struct {
 
 	// Unused are keys below which the caller needs no secret and no
 	// certificate. That their files, or the variables of a secret, are not
-	// there is no fault; the values are empty then.
+	// there, or not for this user to read, is no fault; the values are empty
+	// then, and Config.Absent tells of them.
 	Unused []string
 
 	Trial *Trial // for a trial on another machine than it was made for; nil: none
 }
+
+// Secrets returns, for Source.Unused, the keys below which all secrets and
+// certificates are.
+func Secrets() []string { return []string{"listen.tls", "admin", "sources", "schema", "kafka"} }
 
 // The environment variables that stand beside the generated ones.
 const (
@@ -61,7 +66,9 @@ func Load(src Source) (*Config, []Problem, error) {
 		return nil, ld.warnings, &Errors{Problems: ld.faults}
 	}
 	ld.endTrial()
-	ld.cfg.read = reading{file: ld.src.File, origins: ld.origins, replaced: ld.notes}
+	ld.addExcerpts(ld.absences)
+	sortProblems(ld.absences)
+	ld.cfg.read = reading{file: ld.src.File, origins: ld.origins, replaced: ld.notes, absent: ld.absences, text: ld.text}
 	return ld.cfg, ld.warnings, nil
 }
 
@@ -99,10 +106,13 @@ type loader struct {
 	text    *text
 	origins map[string]origin
 	faulty  map[string]bool // paths that have a fault already
+	meant   map[string]bool // keys that an unknown one is most likely meant to be
+	strayed map[string]bool // mappings with an unknown key that may be meant to be any
 	named   map[string]bool // variables that the file names
 	unread  bool            // there is a file, but what it says is not known
 
 	faults, warnings []Problem
+	absences         []Problem     // what Source.Unused excused
 	notes            []Replacement // by Trial
 }
 
@@ -120,6 +130,8 @@ func newLoader(src Source) *loader {
 		text:    newText(""),
 		origins: make(map[string]origin),
 		faulty:  make(map[string]bool),
+		meant:   make(map[string]bool),
+		strayed: make(map[string]bool),
 		named:   make(map[string]bool),
 	}
 	for _, entry := range src.Env {
@@ -179,7 +191,7 @@ func unknownEnvHint(name string, known map[string]string) string {
 // loadBuiltinSource makes the source of a configuration that has none.
 func (ld *loader) loadBuiltinSource() {
 	value, set := ld.env[envSecret]
-	if inFile := ld.given("sources"); inFile || ld.faulty["sources"] {
+	if inFile := ld.given("sources"); inFile || ld.wrong("sources") {
 		if set && inFile && !ld.named[envSecret] {
 			ld.warnEnv(envSecret, "is ignored: the file has sources, and this is the secret of the built-in one",
 				"name it in the file: secrets: [{id: …, value: \"${"+envSecret+"}\"}]")
@@ -193,7 +205,7 @@ func (ld *loader) loadBuiltinSource() {
 	if value != "" {
 		return
 	}
-	if standIn, ok := ld.spared("sources[0].signature.secrets[0].value"); ok && !set {
+	if standIn, ok := ld.spared("sources[0].signature.secrets[0].value", "is not set"); ok && !set {
 		w.Secrets[0].Value = NewSecret(standIn)
 		return
 	}
@@ -269,6 +281,8 @@ func (ld *loader) resolve(path string) string {
 func (ld *loader) faultUnread(path, file string, err error) {
 	hint := ""
 	switch {
+	case ld.src.File != "" && filepath.IsAbs(file) && !ld.origins[path].expanded && errors.Is(err, fs.ErrNotExist):
+		hint = "put it there, for the user that runs the relay to read, or name another file"
 	case errors.Is(err, fs.ErrPermission):
 		hint = "give the user that runs the relay the right to read it"
 	case ld.src.File != "" && !filepath.IsAbs(file) && !ld.origins[path].expanded:

@@ -37,13 +37,8 @@ type Problem struct {
 // path, message, then excerpt and hint on lines of their own.
 func (p Problem) String() string {
 	var b strings.Builder
-	switch {
-	case p.Line > 0:
-		fmt.Fprintf(&b, "%s:%d:%d: ", p.File, p.Line, p.Column)
-	case p.Env != "":
-		fmt.Fprintf(&b, "%s: ", p.Env)
-	case p.File != "":
-		fmt.Fprintf(&b, "%s: ", p.File)
+	if at := p.Place(); at != "" {
+		b.WriteString(at + ": ")
 	}
 	fmt.Fprintf(&b, "%s: ", p.Severity)
 	if p.Path != "" {
@@ -57,6 +52,34 @@ func (p Problem) String() string {
 		b.WriteString("\n  hint: " + p.Hint)
 	}
 	return b.String()
+}
+
+// Summary is the problem on one line, without the excerpt.
+func (p Problem) Summary() string {
+	var parts []string
+	for _, s := range []string{p.Place(), p.Path, strings.ReplaceAll(p.Message, "\n", " ")} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	line := strings.Join(parts, ": ")
+	if p.Hint != "" {
+		line += "; remedy: " + p.Hint
+	}
+	return line
+}
+
+// Place is where the value came from: FILE:LINE:COLUMN, the name of a variable,
+// FILE, or "" for a default.
+func (p Problem) Place() string {
+	switch {
+	case p.Line > 0:
+		return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+	case p.Env != "":
+		return p.Env
+	default:
+		return p.File
+	}
 }
 
 // Errors is every fault of a configuration, in the order of the file, then
@@ -82,14 +105,33 @@ func sortProblems(ps []Problem) {
 }
 
 // fault reports one fault of the value at path, where that value came from.
-// A path has at most one fault: what follows from it is not worth a line.
+// A path has at most one fault: what follows from it, or from a key that is
+// misspelt, is not worth a line.
 func (ld *loader) fault(path, message, hint string) {
-	if ld.faulty[path] {
+	if ld.wrong(path) {
 		return
 	}
 	ld.faulty[path] = true
 	ld.faults = append(ld.faults, ld.problem(Fault, path, ld.origin(path), message, hint))
 }
+
+// wrong reports whether nothing is known of the value at path, because that has
+// a fault, or because it may stand in the file under a key that nobody knows.
+func (ld *loader) wrong(path string) bool {
+	if ld.faulty[path] {
+		return true
+	}
+	lacking := !ld.given(path)
+	for p := path; p != ""; p = parent(p) {
+		if ld.meant[p] || lacking && ld.strayed[parent(p)] && !ld.given(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// parent is the path of the mapping or list around path, "" for that of the file.
+func parent(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
 
 // faultAt reports a fault at a place of the file that has no value of its own.
 func (ld *loader) faultAt(path string, at place, message, hint string) {
@@ -113,10 +155,14 @@ func (ld *loader) warnEnv(name, message, hint string) {
 // problem is made when it is found, but its excerpt only at the end: what is
 // hidden in the file is known when all of it was walked.
 func (ld *loader) problem(s Severity, path string, o origin, message, hint string) Problem {
+	return problemAt(ld.src.File, s, path, o, message, hint)
+}
+
+func problemAt(file string, s Severity, path string, o origin, message, hint string) Problem {
 	p := Problem{Severity: s, Path: clean(path), Message: clean(message), Hint: clean(hint)}
 	switch o.layer {
 	case fromFile:
-		p.File, p.Line, p.Column = ld.src.File, o.place.line, o.place.col
+		p.File, p.Line, p.Column = file, o.place.line, o.place.col
 	case fromEnv:
 		p.Env = o.env
 	case fromFlag, fromDefault:
@@ -139,13 +185,15 @@ func (ld *loader) addExcerpts(ps []Problem) {
 // origin finds where the value at path came from, or else where the nearest
 // mapping or list around it stands. The top of the file is no place to point
 // at for what is missing in it.
-func (ld *loader) origin(path string) origin {
-	for p := path; p != ""; p = p[:max(0, strings.LastIndexAny(p, ".["))] {
-		if o, ok := ld.origins[p]; ok {
+func (ld *loader) origin(path string) origin { return originOf(ld.origins, path) }
+
+func originOf(origins map[string]origin, path string) origin {
+	for p := path; p != ""; p = parent(p) {
+		if o, ok := origins[p]; ok {
 			return o
 		}
 	}
-	top := ld.origins[""]
+	top := origins[""]
 	if path != "" {
 		top.place = place{}
 	}
@@ -154,6 +202,9 @@ func (ld *loader) origin(path string) origin {
 
 // anyFault reports whether path, or anything below it, has a fault.
 func (ld *loader) anyFault(path string) bool {
+	if ld.wrong(path) {
+		return true
+	}
 	for p := range ld.faulty {
 		if p == path || strings.HasPrefix(p, path+".") || strings.HasPrefix(p, path+"[") {
 			return true

@@ -25,6 +25,7 @@ type Trial struct {
 
 	// Secret makes up secret i of a source whose file, or variable, is not
 	// there. It gives the same one each time; the source's scheme can use it.
+	// Nil makes up none: that the file is not there is a fault then.
 	Secret func(w *Webhook, i int) []byte
 }
 
@@ -80,30 +81,45 @@ func (ld *loader) excused(path string) (standIn []byte, ok bool) {
 		w := &ld.cfg.Sources[i]
 		for j := range w.Secrets {
 			if p := element(element("sources", i)+".signature.secrets", j); path == p+".value" || path == p+".file" {
-				w.Secrets[j].StandIn = true
-				return l.Secret(w, j), true
+				standIn = l.Secret(w, j)
+				w.Secrets[j].StandIn = standIn != nil
+				return standIn, standIn != nil
 			}
 		}
 	}
 	return nil, false
 }
 
-// absent is excused for a file that is not there.
+// absent is excused for a file that is not there. One that nobody uses may
+// also be there for others alone.
 func (ld *loader) absent(path string, err error) (standIn []byte, ok bool) {
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, false
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return ld.spared(path, "the file cannot be read: "+cause(err))
+	case errors.Is(err, fs.ErrPermission):
+		return nil, ld.unneeded(path, "the file cannot be read: "+cause(err))
 	}
-	return ld.spared(path)
+	return nil, false
 }
 
 // spared is excused for what only holds a secret, or a certificate: that may
-// also be one that nobody uses.
-func (ld *loader) spared(path string) (standIn []byte, ok bool) {
-	if slices.ContainsFunc(ld.src.Unused, func(key string) bool { return within(path, key) }) {
-		ld.faulty[path] = true
+// also be one that nobody uses. The message says why it is not there.
+func (ld *loader) spared(path, message string) (standIn []byte, ok bool) {
+	if ld.unneeded(path, message) {
 		return nil, true
 	}
 	return ld.excused(path)
+}
+
+// unneeded reports whether nobody uses the secret or certificate at path, and
+// notes that it is not there.
+func (ld *loader) unneeded(path, message string) bool {
+	if !slices.ContainsFunc(ld.src.Unused, func(key string) bool { return within(path, key) }) {
+		return false
+	}
+	ld.faulty[path] = true
+	ld.absences = append(ld.absences, ld.problem(Warning, path, ld.origin(path), message, ""))
+	return true
 }
 
 // onlyUnset reports whether nothing is wrong with the text but that variables
@@ -174,7 +190,7 @@ func (ld *loader) tryListeners() {
 		ld.note("listen.tls", "not used: plain HTTP, and nobody is asked for a certificate")
 	}
 	c.Listen.TLS = ListenTLS{}
-	if ld.faulty["admin.token_file"] {
+	if ld.wrong("admin.token_file") {
 		ld.note("admin.token_file", "not used: the file is not on this machine")
 		c.Admin.TokenFile = ""
 	}

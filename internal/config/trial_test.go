@@ -242,6 +242,40 @@ kafka: {brokers: ["k:1"], partitioner: PARTITIONER, sasl: {mechanism: PLAIN, use
 	}
 }
 
+// TestAbsent: what is unused and not there, or not for this user, is told with
+// its place; in a trial a file that may not be read is a fault as ever.
+func TestAbsent(t *testing.T) {
+	src := bare(`
+sources:
+  - {name: a, path: /a, signature: {preset: cxone, secrets: [{id: a, file: away}, {id: b, value: "${AWAY}"}, {id: c, file: mine}]}}
+`, nil)
+	src.Env = []string{"KAFKA_BROKERS=k:1", "SCHEMA_REGISTRY_URL=http://r:1"}
+	gone := src.ReadFile
+	src.ReadFile = func(name string) ([]byte, error) {
+		if name == "mine" {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+		}
+		return gone(name)
+	}
+	if _, _, err := config.Load(src); err == nil || !strings.Contains(err.Error(), "secrets[2].file: the file cannot be read: permission denied") {
+		t.Error("a trial without the right to read:", err)
+	}
+	src.Trial, src.Unused = nil, config.Secrets()
+	c, _ := mustLoad(t, src)
+	var got []string
+	for _, p := range c.Absent() {
+		got = append(got, p.Place()+" "+p.Path+": "+p.Message)
+	}
+	want := []string{
+		"relay.yaml:3:76 sources[0].signature.secrets[0].file: the file cannot be read: file does not exist",
+		"relay.yaml:3:98 sources[0].signature.secrets[1].value: the environment variable AWAY is not set",
+		"relay.yaml:3:124 sources[0].signature.secrets[2].file: the file cannot be read: permission denied",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 // TestUnreadFiles: a relative name is looked for beside the configuration. What
 // a variable stood for is not shown, and a right that is missing is named.
 func TestUnreadFiles(t *testing.T) {

@@ -96,7 +96,7 @@ func (ld *loader) walkScalar(path string, n *scalar, y ast.Node) {
 	if len(faults) > 0 && ld.onlyUnset(raw) {
 		excused := ld.excused
 		if n.secret {
-			excused = ld.spared
+			excused = func(path string) ([]byte, bool) { return ld.spared(path, faults[0].message) }
 		}
 		if standIn, ok := excused(path); ok {
 			value, faults = string(standIn), nil
@@ -229,11 +229,14 @@ func (ld *loader) walkObject(path string, o object, entries []entry) {
 		if slices.Contains(names, e.name) {
 			continue
 		}
-		meant, hint := keyHint(path, e.name, names)
+		meant, hint, open := keyHint(path, e.name, names)
 		ld.hideBelow(e.value, o.maybeSecret(path, e.name, strings.TrimPrefix(meant, path+".")))
 		ld.faultAt(member(path, e.name), e.at, "unknown key", hint)
-		if meant != "" {
-			ld.faulty[meant] = true // "is missing" would only repeat it
+		switch { // nothing is said of what follows from it
+		case meant != "":
+			ld.meant[meant] = true
+		case open:
+			ld.strayed[path] = true
 		}
 	}
 }

@@ -13,8 +13,9 @@ import (
 // flight stays.
 func (d *Deliverer) SetLimits(l Limits) { d.limits.Store(&l) }
 
-// Add makes topics deliverable, each pinned as pins say, and returns those that
-// were never there before. They are on trial until Keep. Until TopicChanged has
+// Add makes topics deliverable, each pinned as pins say, and returns those of
+// which nothing was ever seen: they count for new, also where they had a route
+// before. They are on trial until Keep. Until TopicChanged has
 // told of a topic its records are refused. A topic that was delivered to before
 // goes on where it was: its partitions stay pinned and its sequences go on, as
 // the start id in their records is the same; what was known of its state counts
@@ -26,12 +27,12 @@ func (d *Deliverer) Add(topics []string, pins map[string]int32) (fresh []string)
 	for _, name := range topics {
 		t := all[name]
 		switch {
-		case t == nil:
+		case t != nil && t.routed.Load():
+			continue
+		case t == nil || t.pinned.Load() == 0:
 			t = &topic{name: name, metrics: d.metrics.topic(name), log: d.opts.Log, bootstrap: d.opts.Bootstrap}
 			t.pin.Store(pins[name])
 			all[name], fresh = t, append(fresh, name)
-		case t.routed.Load():
-			continue
 		default:
 			t.pin.Store(pins[name])
 			t.forget()
@@ -104,57 +105,65 @@ func (d *Deliverer) Keep(topics []string, pins map[string]int32) {
 	}
 }
 
+// UnusableError is a topic that records cannot be produced to.
+type UnusableError struct {
+	Topic  string
+	Remedy string // what to do, where it is known; then the topic never can be used as it is
+	Err    error  // names the topic
+}
+
+// Error gives the cause and the remedy.
+func (e *UnusableError) Error() string {
+	if e.Remedy == "" {
+		return e.Err.Error()
+	}
+	return e.Err.Error() + "; remedy: " + e.Remedy
+}
+
+// Unwrap gives the cause.
+func (e *UnusableError) Unwrap() error { return e.Err }
+
 // Await returns nil when records can be produced to all of the topics. It
-// returns an error at once if one of them cannot be used as it is, and
+// returns an *UnusableError at once if one of them cannot be used as it is, and
 // otherwise when ctx ends, with what was missing.
 func (d *Deliverer) Await(ctx context.Context, topics []string) error {
 	for {
 		news := d.changed()
-		missing := d.missing(topics)
-		if missing == nil || missing.final {
-			return missing.error()
+		missing, final := d.missing(topics)
+		if missing == nil {
+			return nil
+		}
+		if final {
+			return missing
 		}
 		select {
 		case <-news:
 		case <-ctx.Done():
-			return fmt.Errorf("%w (%w)", missing.err, ctx.Err())
+			missing.Err = fmt.Errorf("%w (%w)", missing.Err, ctx.Err())
+			return missing
 		}
 	}
 }
 
-// lack is why a topic cannot be produced to.
-type lack struct {
-	err   error
-	final bool // as it is, it never can be
-}
-
-func (l *lack) error() error {
-	if l == nil {
-		return nil
-	}
-	return l.err
-}
-
 // missing returns the first thing that keeps one of the topics from being
-// produced to, or nil.
-func (d *Deliverer) missing(topics []string) *lack {
+// produced to, or nil, and whether it stays so for good.
+func (d *Deliverer) missing(topics []string) (missing *UnusableError, final bool) {
 	for _, name := range topics {
 		t := (*d.topics.Load())[name]
 		if t == nil {
-			return &lack{fmt.Errorf("topic %s: %w: not a routed topic", name, event.ErrTopicUnavailable), true}
+			return &UnusableError{Topic: name, Err: fmt.Errorf("topic %s: %w: not a routed topic", name, event.ErrTopicUnavailable)}, true
 		}
 		state, err := t.usable()
 		if err == nil {
 			continue
 		}
-		final := state != nil && state.remedy != ""
-		err = fmt.Errorf("topic %s: %w", name, err)
-		if final {
-			err = fmt.Errorf("%w; remedy: %s", err, state.remedy)
+		missing = &UnusableError{Topic: name, Err: fmt.Errorf("topic %s: %w", name, err)}
+		if state != nil {
+			missing.Remedy = state.remedy
 		}
-		return &lack{err, final}
+		return missing, missing.Remedy != ""
 	}
-	return nil
+	return nil, false
 }
 
 // changed returns a channel that is closed at the next change of any topic.

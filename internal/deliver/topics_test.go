@@ -78,6 +78,29 @@ func TestTopicsComeAndGo(t *testing.T) {
 	}
 }
 
+// TestUnseenTopicComesBack: a topic that had a route and was never seen counts
+// for new when it comes back: a trial that fails pins nothing.
+func TestUnseenTopicComesBack(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Topics = []string{"a", "b"} })
+	r.producer.auto = true
+	r.Retain([]string{"a"})
+	fresh := r.Add([]string{"b"}, map[string]int32{"b": 80})
+	r.TopicChanged(kafka.Topic{Name: "b", Partitions: 8, MaxMessageBytes: 1000})
+	if err := r.Await(t.Context(), []string{"b"}); err == nil || len(fresh) != 1 {
+		t.Fatalf("80 partitions of 8: %v, fresh %v", err, fresh)
+	}
+	r.Retain([]string{"a"})
+	r.Forget(fresh)
+	if got := r.Pinned("b"); got != 0 {
+		t.Errorf("the trial has left a pin of %d", got)
+	}
+	r.Add([]string{"b"}, map[string]int32{"b": 8})
+	r.TopicChanged(kafka.Topic{Name: "b", Partitions: 8, MaxMessageBytes: 1000})
+	if got := r.sendTo(t, "b"); got.Seq != 1 || r.Pinned("b") != 8 || r.lanes.Load() != 8 {
+		t.Errorf("%+v, pinned %d, %d lanes", got, r.Pinned("b"), r.lanes.Load())
+	}
+}
+
 // TestDroppedInFlight: a topic stays in the status while its records are in
 // flight.
 func TestDroppedInFlight(t *testing.T) {

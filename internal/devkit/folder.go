@@ -25,8 +25,8 @@ type FromFile struct {
 // NAME; %2F in it stands for a slash, and so on (RFC 3986). A $ref that names
 // another file of the folder, as in "address.json#/definitions/city", becomes a
 // reference to that one's subject, which is registered first. What is
-// registered already stays as it is. The error names each file that cannot be
-// used; others are registered. No folder is an empty one.
+// registered already stays as it is. The error joins a *FileError for each file
+// that cannot be used; others are registered. No folder is an empty one.
 func (r *Registry) RegisterFolder(fsys fs.FS) ([]FromFile, error) {
 	names, err := fs.Glob(fsys, "*.json")
 	if err != nil {
@@ -38,12 +38,32 @@ func (r *Registry) RegisterFolder(fsys fs.FS) ([]FromFile, error) {
 	for _, name := range names {
 		got, err := f.register(name, nil)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+			problems = append(problems, &FileError{File: name, Subject: subjectOf(name), Err: err})
 			continue
 		}
 		all = append(all, *got)
 	}
 	return all, errors.Join(problems...)
+}
+
+// FileError is a file that is no schema of its subject.
+type FileError struct {
+	File    string
+	Subject string // "" when the name of the file is none
+	Err     error
+}
+
+func (e *FileError) Error() string { return e.File + ": " + e.Err.Error() }
+
+// Unwrap gives what is wrong with the file.
+func (e *FileError) Unwrap() error { return e.Err }
+
+func subjectOf(name string) string {
+	subject, err := url.PathUnescape(strings.TrimSuffix(name, ".json"))
+	if err != nil {
+		return ""
+	}
+	return subject
 }
 
 type folder struct {

@@ -307,7 +307,7 @@ func (e *entry) logTrouble(t trouble, err error, kept *Schema) {
 	e.trouble = t
 	switch {
 	case kept == nil:
-		e.log.Error("schema not available", "error", err)
+		e.log.Error("schema not available", "error", err, "remedy", "look at the registry, or register a schema that can be used: it is found by itself")
 	case t.kind == refused:
 		e.log.Error("schema refused, the last good version stays", "version", kept.Version, "id", kept.ID, "error", err)
 	default:

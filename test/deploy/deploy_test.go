@@ -145,6 +145,24 @@ func TestSystemdUnit(t *testing.T) {
 	}
 }
 
+// TestSystemdState: what the comment of the unit has in the configuration is
+// what the unit gives: a directory that outlives the relay for the schemas, and
+// the secret as a credential. No core file is left behind.
+func TestSystemdState(t *testing.T) {
+	unit := read(t, "deploy/systemd/cxrelay.service")
+	for _, want := range []string{
+		"\nStateDirectory=cxrelay\n", "schema: {snapshot_dir: /var/lib/cxrelay/schemas}", "\nLimitCORE=0\n",
+		"\nLoadCredential=cxone:", `file: "${CREDENTIALS_DIRECTORY}/cxone"`,
+	} {
+		if !strings.Contains(unit, want) {
+			t.Errorf("the unit has no %q", want)
+		}
+	}
+	if !strings.Contains(read(t, "docs/operations.md"), "`schema.snapshot_dir: /var/lib/cxrelay/schemas`") {
+		t.Error("docs/operations.md names another folder")
+	}
+}
+
 // TestAlertsKnowTheirMetrics: every metric of the rules is one that the relay
 // has, every reason is one of the table, and every runbook anchor is there.
 func TestAlertsKnowTheirMetrics(t *testing.T) {
