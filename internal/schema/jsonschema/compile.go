@@ -149,7 +149,7 @@ func (p *plan) engine() (*engine, error) {
 	if cost.endless != nil {
 		return nil, cost.endless
 	}
-	opts := program.Options{Formats: ownFormats(), Visits: cost.visits}
+	opts := program.Options{Formats: ownFormats(), Visits: cost.visits, Nodes: len(p.graph.nodes)}
 	if p.resources != nil {
 		opts.Schemas, opts.Resource, opts.Root = p.graph.schemas(), p.resources.of, p.resources.schema
 	}

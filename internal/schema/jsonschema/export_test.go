@@ -89,3 +89,15 @@ func SchemaText(text string) (value any, scanned bool, err error) {
 	t, err := parseText(text)
 	return t.Value, t.Tape != nil, err
 }
+
+// SlowText is a text as it is read without the scanner.
+func SlowText(text string) (any, error) {
+	t, err := parseUnscanned(text)
+	return t.Value, err
+}
+
+// WithBrokenJudge is v with a judge that cannot be made.
+func WithBrokenJudge(v schema.Validator, err error) schema.Validator {
+	e := v.(*engine)
+	return &engine{program: e.program, builders: newBuilders(), shadow: e.shadow, judge: judgeOf(func() (*santhosh.Schema, error) { return nil, err })}
+}

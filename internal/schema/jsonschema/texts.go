@@ -19,19 +19,23 @@ import (
 // tape.
 func parseText(text string) (front.Text, error) {
 	tape := new(jsontape.Doc)
-	if tape.Parse([]byte(text), jsontape.Limits{NumberLen: maxDigits, Exponent: maxExponent}) == nil {
-		d := decoder{tape: tape, nodes: tape.Nodes(), text: text}
-		value := d.value(0)
-		if d.longNumbers {
-			if err := checkNumbers("", value); err != nil {
-				return front.Text{}, err
-			}
-		}
-		if strings.Contains(text, "$defs") || strings.Contains(text, `\u`) {
-			bridgeDefinitions(value)
-		}
-		return front.Text{Value: value, Tape: tape}, nil
+	if tape.Parse([]byte(text), jsontape.Limits{NumberLen: maxDigits, Exponent: maxExponent}) != nil {
+		return parseUnscanned(text)
 	}
+	d := decoder{tape: tape, nodes: tape.Nodes(), text: text}
+	value := d.value(0)
+	if d.longNumbers {
+		if err := checkNumbers("", value); err != nil {
+			return front.Text{}, err
+		}
+	}
+	if strings.Contains(text, "$defs") || strings.Contains(text, `\u`) {
+		bridgeDefinitions(value)
+	}
+	return front.Text{Value: value, Tape: tape}, nil
+}
+
+func parseUnscanned(text string) (front.Text, error) {
 	value, err := santhosh.UnmarshalJSON(strings.NewReader(text))
 	if err != nil {
 		return front.Text{}, fmt.Errorf("the schema text is not JSON: %w", err)

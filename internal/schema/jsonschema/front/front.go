@@ -15,7 +15,6 @@ package front
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
@@ -79,10 +78,18 @@ type compiler struct {
 	patterns map[string]*pattern
 	reached  []*place // from the root; those that were not followed yet come last
 	declined *DeclinedError
+	late     bool // what is being read was found by a reference only
+
+	spare   []place // what new places and schemas are cut off, many at once
+	schemas []santhosh.Schema
 }
+
+// batch is how many schemas are allocated at once.
+const batch = 16
 
 // text is what stands at one address.
 type text struct {
+	source    Text
 	address   string
 	root      *resource
 	resources map[string]*resource // by their addresses
@@ -143,7 +150,7 @@ func (c *compiler) load(address string) *text {
 		c.decline("what the meta-schema does not allow", address+"#")
 		return nil
 	}
-	t := &text{address: address, resources: map[string]*resource{}, places: make(map[string]*place, len(source.Tape.Nodes())/8)}
+	t := &text{source: source, address: address, resources: map[string]*resource{}, places: make(map[string]*place, len(source.Tape.Nodes())/8)}
 	c.readRoot(t, source.Value, draft)
 	if c.declined != nil {
 		return nil
@@ -240,53 +247,7 @@ func (c *compiler) resolve(from *resource, ref string) *place {
 	case fragment == "":
 		return to.place
 	case fragment[0] == '/':
-		return to.text.places[to.place.schema.Location+escapePath(fragment)]
+		return c.pointed(to, fragment)
 	}
 	return to.anchors[fragment]
-}
-
-// splitFragment cuts a reference at its fragment, which it decodes.
-func splitFragment(ref string) (address, fragment string, ok bool) {
-	address, fragment, _ = strings.Cut(ref, "#")
-	fragment, err := url.PathUnescape(fragment)
-	return address, fragment, err == nil
-}
-
-// join resolves a reference without fragment against an address as the
-// library does.
-func join(base, ref string) (string, bool) {
-	b, err := url.Parse(base)
-	if err != nil {
-		return "", false
-	}
-	r, err := url.Parse(ref)
-	if err != nil {
-		return "", false
-	}
-	joined := b.ResolveReference(r)
-	if !r.IsAbs() && b.Opaque != "" { // golang.org/issue/66084
-		joined.Opaque = b.Opaque
-	}
-	return joined.String(), true
-}
-
-// escapePath writes the tokens of a pointer as a URI fragment has them.
-func escapePath(pointer string) string {
-	var b strings.Builder
-	for i, token := range strings.Split(pointer, "/") {
-		if i > 0 {
-			b.WriteByte('/')
-		}
-		b.WriteString(url.PathEscape(token))
-	}
-	return b.String()
-}
-
-// escapeToken writes a member's name as a token of a pointer in a URI
-// fragment (RFC 6901 sections 3 and 6).
-func escapeToken(name string) string {
-	if strings.ContainsAny(name, "~/") {
-		name = strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
-	}
-	return url.PathEscape(name)
 }

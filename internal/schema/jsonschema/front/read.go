@@ -35,18 +35,29 @@ func (c *compiler) readRoot(t *text, v any, draft int) {
 func (c *compiler) read(v any, at string, in *resource) *place {
 	switch v := v.(type) {
 	case bool:
-		return c.newPlace(at, in, &santhosh.Schema{Bool: &v})
+		p := c.newPlace(at, in)
+		p.schema.Bool = &v
+		return p
 	case map[string]any:
 		return c.readObject(v, at, in)
 	}
 	return nil
 }
 
-func (c *compiler) newPlace(at string, in *resource, s *santhosh.Schema) *place {
-	p := &place{schema: s, in: in}
-	s.Location, s.DraftVersion = at, in.draft
+// newPlace makes a place with an empty schema.
+func (c *compiler) newPlace(at string, in *resource) *place {
+	if len(c.spare) == 0 {
+		c.spare, c.schemas = make([]place, batch), make([]santhosh.Schema, batch)
+	}
+	p := &c.spare[0]
+	p.schema, p.in = &c.schemas[0], in
+	c.spare, c.schemas = c.spare[1:], c.schemas[1:]
+	p.schema.Location, p.schema.DraftVersion = at, in.draft
 	if in.place == nil {
 		in.place = p
+	}
+	if c.late && in.text.places[at] != nil {
+		c.decline("a reference to what was read before", at)
 	}
 	in.text.places[at] = p
 	return p
@@ -65,8 +76,8 @@ func (c *compiler) readObject(obj map[string]any, at string, in *resource) *plac
 	} else if isRoot {
 		in = c.register(in, at)
 	}
-	r := reader{compiler: c, schema: &santhosh.Schema{}, obj: obj, at: at, draft: in.draft, refOnly: hasRef && in.draft < 2019}
-	r.place = c.newPlace(at, in, r.schema)
+	p := c.newPlace(at, in)
+	r := reader{compiler: c, place: p, schema: p.schema, obj: obj, at: at, draft: in.draft, refOnly: hasRef && in.draft < 2019}
 	if len(obj) == 0 {
 		yes := true
 		r.schema.Bool = &yes
@@ -110,7 +121,7 @@ func (c *compiler) resource(around *resource, id, at string, isRoot bool) *resou
 
 func (c *compiler) register(r *resource, at string) *resource {
 	self, ok := join(r.address, "")
-	if _, taken := r.text.resources[r.address]; taken || !ok {
+	if _, taken := r.text.resources[r.address]; taken || !ok || c.late {
 		c.decline("$id", at)
 	}
 	r.self = self
@@ -161,7 +172,7 @@ func (r *reader) plainName(fragment string, in *resource) {
 }
 
 func (r *reader) anchor(name string, in *resource) {
-	if _, taken := in.anchors[name]; taken || name == "" {
+	if _, taken := in.anchors[name]; taken || name == "" || r.late {
 		r.decline("anchor", r.at)
 	}
 	in.anchors[name] = r.place
