@@ -65,7 +65,7 @@ func (c *compiler) newPlace(at string, in *resource) *place {
 
 func (c *compiler) readObject(obj map[string]any, at string, in *resource) *place {
 	_, hasRef := obj["$ref"]
-	id := c.id(obj, at, in, hasRef)
+	id := c.id(obj, at, in)
 	isRoot := in.place == nil
 	if _, ok := obj["$schema"]; ok && !isRoot && declaredDraft(obj, 0) != in.draft {
 		c.decline("$schema of another draft", at)
@@ -91,7 +91,7 @@ func (c *compiler) readObject(obj map[string]any, at string, in *resource) *plac
 }
 
 // id returns the text of $id, or id in draft-04.
-func (c *compiler) id(obj map[string]any, at string, in *resource, hasRef bool) string {
+func (c *compiler) id(obj map[string]any, at string, in *resource) string {
 	keyword := "$id"
 	if in.draft == 4 {
 		keyword = "id"
