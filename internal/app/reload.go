@@ -167,6 +167,7 @@ func (r *reloader) prepare(ctx context.Context, was, is *config.Config, changed 
 	if p.schemas != nil {
 		p.schemas.cache.Confirm(ctx) // last, for as long as there is time
 	}
+	ahead(is.Schema.Shadow, p.rules.Schemas, pinsOf(is.Routes))
 	if touches(changed, "kafka.sasl") || touches(changed, "kafka.tls") { // the last step that can fail: it takes effect at once
 		err = r.a.kafka.SetSecurity(securityOf(&is.Kafka))
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/cxrelay/cxrelay/internal/gateway"
 	"github.com/cxrelay/cxrelay/internal/schema"
 	"github.com/cxrelay/cxrelay/internal/schema/jsonschema"
 )
@@ -80,7 +81,22 @@ func (s *shadow) expect(pins []schema.Pin) {
 
 // compiler makes the engines that are looked after.
 func (s *shadow) compiler() schema.Compiler {
-	return jsonschema.New(jsonschema.Options{Shadow: s.draw, Compared: s.compared, Mutate: s.mutate})
+	return jsonschema.New(jsonschema.Options{
+		Shadow: s.draw, Shadowing: func() bool { return s.share.Load() != 0 }, Compared: s.compared, Mutate: s.mutate,
+	})
+}
+
+// ahead makes the judges of the schemas that are loaded, so that no event waits
+// for its schema's when the share is about to become that large.
+func ahead(share float64, schemas gateway.Schemas, pins []schema.Pin) {
+	if share == 0 {
+		return
+	}
+	for _, p := range pins {
+		if s, err := schemas.Lookup(p.Subject, p.Version); err == nil { // else it is made when the schema comes
+			jsonschema.Prepare(s.Validator)
+		}
+	}
 }
 
 // draw costs one atomic load where nothing is to be repeated.

@@ -21,6 +21,7 @@ import (
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/cxrelay/cxrelay/internal/schema"
+	"github.com/cxrelay/cxrelay/internal/schema/jsonschema/front"
 	"github.com/cxrelay/cxrelay/internal/schema/jsonschema/program"
 )
 
@@ -29,26 +30,34 @@ const typeJSON = "JSON"
 
 // Compile makes a Validator of a definition of type JSON. Nothing is fetched:
 // a $ref leads into the schema itself, into one of def.References, or into
-// one of the specification's own meta-schemas. The Validator keeps nothing of
-// def's strings alive but what the schema needs, and is safe for concurrent
-// use.
+// one of the specification's own meta-schemas. The Validator keeps def's texts,
+// for a judge that may be wanted later, and is safe for concurrent use.
 //
 // The error says why the definition cannot be used: another type, not JSON,
 // not a schema of its draft, a $ref that leads nowhere, a pattern outside RE2
 // (https://github.com/google/re2/wiki/Syntax), or a recursion whose cost has
 // no bound (see RecursionError) in a schema that the fast path does not take.
 //
-// The Validator is a schema.Described. Compile is a schema.Compiler.
+// The Validator is a schema.Described. Compile is a schema.Compiler. For more
+// than a few definitions use New, which reads the meta-schemas only once.
 func Compile(def schema.Definition) (schema.Validator, error) {
-	return compile(def, Options{})
+	return New(Options{})(def)
 }
 
-// New returns Compile with options.
+// New returns Compile with options. What it returns is safe for concurrent
+// use.
 func New(opts Options) schema.Compiler {
-	return func(def schema.Definition) (schema.Validator, error) { return compile(def, opts) }
+	c := &compiler{opts: opts, metas: newMetaSchemas()}
+	return func(def schema.Definition) (schema.Validator, error) { return c.compile(def) }
 }
 
-func compile(def schema.Definition, opts Options) (_ schema.Validator, err error) {
+// compiler is what the definitions of one New have in common.
+type compiler struct {
+	opts  Options
+	metas *metaSchemas
+}
+
+func (c *compiler) compile(def schema.Definition) (_ schema.Validator, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("json schema: the compiler panicked: %v", r)
@@ -61,47 +70,94 @@ func compile(def schema.Definition, opts Options) (_ schema.Validator, err error
 	if err != nil {
 		return nil, fmt.Errorf("json schema: %w", err)
 	}
-	c := newCompiler(docs)
-	root, err := c.Compile(rootURL)
-	if err != nil {
-		return nil, fmt.Errorf("json schema: %w", readable(err))
-	}
-	e, err := assemble(c, root, docs)
+	e, err := c.assemble(def, docs)
 	if err != nil {
 		return nil, fmt.Errorf("json schema: %w", err)
 	}
-	e.shadow = newShadow(opts, def)
-	if opts.Mutate != nil {
-		return e, e.mutate(opts.Mutate(def))
+	e.shadow = newShadow(c.opts, def)
+	if c.opts.Mutate != nil {
+		return e, e.mutate(c.opts.Mutate(def))
 	}
 	return e, nil
 }
 
 // mutate puts another schema's program into e.
 func (e *engine) mutate(def schema.Definition) error {
-	other, err := compile(def, Options{})
+	other, err := Compile(def)
 	if mutant, ok := other.(*engine); ok {
 		e.program = mutant.program
 	}
 	return err
 }
 
-// assemble decides which engines a compiled schema may have.
-func assemble(c *santhosh.Compiler, root *santhosh.Schema, docs *documents) (*engine, error) {
-	g, places := newGraph(root), newResources(c)
-	g.followDynamic(places, docs)
-	cost := g.lint()
-	if cost.endless != nil {
-		return nil, cost.endless
-	}
-	prog, declined, err := fastPath(root, program.Options{
-		Formats: ownFormats(), Visits: cost.visits,
-		Schemas: g.schemas(), Resource: places.of, Root: places.schema,
-	})
+// assemble decides which engines a definition may have, and makes them. The
+// judge waits until it is needed, if it is not by now.
+func (c *compiler) assemble(def schema.Definition, docs *documents) (*engine, error) {
+	plan, err := c.read(docs)
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{program: prog, builders: newBuilders()}
+	e, err := plan.engine()
+	if err != nil {
+		return nil, err
+	}
+	if e.judge = newJudge(def); len(e.warnings) > 0 {
+		e.judge = nil
+	} else if e.program == nil || c.opts.Shadowing != nil && c.opts.Shadowing() {
+		if err := e.judge.prepare(); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// plan is a compiled schema with what the lint and the program need to know.
+type plan struct {
+	root      *santhosh.Schema
+	graph     *graph
+	resources *resources // nil: nothing is dynamic
+}
+
+// read compiles the texts: our own front end does, or the library where that
+// declines.
+func (c *compiler) read(docs *documents) (*plan, error) {
+	if root, err := c.ownFront(docs); err == nil {
+		return &plan{root: root, graph: newGraph(root)}, nil
+	}
+	library := newCompiler(docs)
+	root, err := library.Compile(rootURL)
+	if err != nil {
+		return nil, readable(err)
+	}
+	p := &plan{root: root, graph: newGraph(root), resources: newResources(library)}
+	p.graph.followDynamic(p.resources, docs)
+	return p, nil
+}
+
+// ownFront reads the texts without the library. The error is a
+// *front.DeclinedError.
+func (c *compiler) ownFront(docs *documents) (*santhosh.Schema, error) {
+	known := knownFormats{}
+	return front.Compile(rootURL, front.Options{
+		Load: docs.text, Draft: docs.draft(), Format: known.format, Valid: c.metas.valid,
+	})
+}
+
+// engine lints the graph and compiles the program.
+func (p *plan) engine() (*engine, error) {
+	cost := p.graph.lint()
+	if cost.endless != nil {
+		return nil, cost.endless
+	}
+	opts := program.Options{Formats: ownFormats(), Visits: cost.visits, Nodes: len(p.graph.nodes)}
+	if p.resources != nil {
+		opts.Schemas, opts.Resource, opts.Root = p.graph.schemas(), p.resources.of, p.resources.schema
+	}
+	prog, declined, err := fastPath(p.root, opts)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{program: prog, builders: newBuilders(), warnings: cost.warnings()}
 	if declined != nil {
 		e.declined = fmt.Sprintf("%v at %s", declined, localNames(declined.Location))
 		if cost.unbounded != nil {
@@ -109,11 +165,6 @@ func assemble(c *santhosh.Compiler, root *santhosh.Schema, docs *documents) (*en
 			return nil, cost.unbounded
 		}
 	}
-	if e.warnings = cost.warnings(); len(e.warnings) > 0 {
-		return e, nil
-	}
-	g.replaceEquality()
-	e.judge = newJudge(root)
 	return e, nil
 }
 
@@ -127,6 +178,7 @@ func fastPath(root *santhosh.Schema, opts program.Options) (*program.Program, *p
 	return prog, nil, err
 }
 
+// newCompiler is the library's compiler for these texts.
 func newCompiler(docs *documents) *santhosh.Compiler {
 	c := santhosh.NewCompiler()
 	c.DefaultDraft(docs.dialect())

@@ -1,19 +1,17 @@
 package jsonschema
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	santhosh "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/cxrelay/cxrelay/internal/schema"
-	"github.com/cxrelay/cxrelay/internal/schema/jsonschema/program"
+	"github.com/cxrelay/cxrelay/internal/schema/jsonschema/front"
 )
 
 // The compiler wants an absolute address for every document. The root stands
@@ -34,15 +32,21 @@ var errNotReferenced = errors.New("not among the references")
 // documents are the parsed texts of a definition. It is the compiler's loader
 // and knows nothing but them.
 type documents struct {
-	byURL map[string]any
+	byURL map[string]front.Text
 }
 
 // Load returns the document at an absolute address; it never does I/O.
 func (d *documents) Load(u string) (any, error) {
 	if doc, ok := d.byURL[u]; ok {
-		return doc, nil
+		return doc.Value, nil
 	}
 	return nil, errNotReferenced
+}
+
+// text is Load for our own front end.
+func (d *documents) text(u string) (front.Text, bool) {
+	doc, ok := d.byURL[u]
+	return doc, ok
 }
 
 // dialect is the draft of every text without a $schema: the root's own, as a
@@ -58,7 +62,7 @@ func (d *documents) dialect() *santhosh.Draft {
 	}
 	at := rootURL
 	for range len(d.byURL) {
-		obj, _ := d.byURL[at].(map[string]any)
+		obj, _ := d.byURL[at].Value.(map[string]any)
 		dialect, _ := obj["$schema"].(string)
 		at = strings.TrimSuffix(dialect, "#")
 		if draft, ok := drafts[strings.Replace(at, "https://json-schema.org/draft-", "http://json-schema.org/draft-", 1)]; ok {
@@ -68,14 +72,25 @@ func (d *documents) dialect() *santhosh.Draft {
 	return santhosh.Draft7
 }
 
+// draft is the number of the dialect.
+func (d *documents) draft() int {
+	dialect := d.dialect()
+	for number, draft := range drafts() {
+		if draft == dialect {
+			return number
+		}
+	}
+	return 0 // never: no dialect but those
+}
+
 func parseDefinition(def schema.Definition) (*documents, error) {
 	root, err := parseText(def.Text)
 	if err != nil {
 		return nil, err
 	}
-	d := &documents{byURL: map[string]any{rootURL: root}}
+	d := &documents{byURL: map[string]front.Text{rootURL: root}}
 	names := slices.Sorted(maps.Keys(def.References))
-	refs := make(map[string]any, len(names))
+	refs := make(map[string]front.Text, len(names))
 	for _, name := range names {
 		doc, err := parseText(def.References[name])
 		if err != nil {
@@ -89,16 +104,16 @@ func parseDefinition(def schema.Definition) (*documents, error) {
 		}
 	}
 	for _, name := range names {
-		d.add(resolve(baseURL, idOf(refs[name])), refs[name])
+		d.add(resolve(baseURL, idOf(refs[name].Value)), refs[name])
 	}
 	return d, nil
 }
 
 // basesOf lists what a relative $ref can be resolved against, the root's own
 // $id first, as the order decides when two names meet at one address.
-func basesOf(root any, names []string, refs map[string]any) []string {
+func basesOf(root front.Text, names []string, refs map[string]front.Text) []string {
 	bases := []string{baseURL}
-	if id := resolve(baseURL, idOf(root)); id != "" {
+	if id := resolve(baseURL, idOf(root.Value)); id != "" {
 		bases = append(bases, id)
 	}
 	for _, name := range names {
@@ -106,14 +121,14 @@ func basesOf(root any, names []string, refs map[string]any) []string {
 		if at != "" {
 			bases = append(bases, at)
 		}
-		if id := resolve(at, idOf(refs[name])); id != "" {
+		if id := resolve(at, idOf(refs[name].Value)); id != "" {
 			bases = append(bases, id)
 		}
 	}
 	return bases
 }
 
-func (d *documents) add(u string, doc any) {
+func (d *documents) add(u string, doc front.Text) {
 	if _, taken := d.byURL[u]; u != "" && !taken {
 		d.byURL[u] = doc
 	}
@@ -146,67 +161,6 @@ func idOf(doc any) string {
 	}
 	id, _ := obj[key].(string)
 	return id
-}
-
-// parseText decodes one schema text. A member name that occurs twice counts
-// with its last value, as in the registry's own parser.
-func parseText(text string) (any, error) {
-	doc, err := santhosh.UnmarshalJSON(strings.NewReader(text))
-	if err != nil {
-		return nil, fmt.Errorf("the schema text is not JSON: %w", err)
-	}
-	if err := checkNumbers("", doc); err != nil {
-		return nil, err
-	}
-	bridgeDefinitions(doc)
-	return doc, nil
-}
-
-// Bounds on the numbers of a schema text: the same as those on a payload's,
-// for the same reason (an exponent of seven digits takes seconds to expand),
-// and the count keywords must fit an int.
-const (
-	maxDigits   = 1000
-	maxExponent = 400
-)
-
-func checkNumbers(key string, v any) error {
-	switch v := v.(type) {
-	case json.Number:
-		return checkNumber(key, string(v))
-	case []any:
-		for _, item := range v {
-			if err := checkNumbers("", item); err != nil {
-				return err
-			}
-		}
-	case map[string]any:
-		for k, item := range v {
-			if err := checkNumbers(k, item); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func checkNumber(key, text string) error {
-	digits, exponent, _ := strings.Cut(strings.ToLower(text), "e")
-	if len(digits) > maxDigits {
-		return fmt.Errorf("the schema text has a number of more than %d digits", maxDigits)
-	}
-	if exponent != "" {
-		if n, err := strconv.Atoi(exponent); err != nil || n > maxExponent || n < -maxExponent {
-			return fmt.Errorf("the schema text has a number with an exponent beyond %d", maxExponent)
-		}
-	}
-	switch key {
-	case "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains":
-		if n := program.ParseDecimal([]byte(text)); n.Size() > 18 {
-			return fmt.Errorf("%s is too large: %s", key, cut(text, 40))
-		}
-	}
-	return nil
 }
 
 // bridgeDefinitions lets "#/$defs/X" reach a top-level "definitions" entry,

@@ -56,7 +56,7 @@ func (r *resources) schema(place string) *santhosh.Schema {
 func (g *graph) followDynamic(r *resources, docs *documents) {
 	if len(g.dynamic) > 0 {
 		for _, at := range slices.Sorted(maps.Keys(docs.byURL)) {
-			anchors(docs.byURL[at], at+"#", func(location string) {
+			anchors(docs.byURL[at].Value, at+"#", func(location string) {
 				if s := r.schema(location); s != nil {
 					g.grow(s)
 				} // else it stands in an example or the like

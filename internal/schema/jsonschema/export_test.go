@@ -55,7 +55,7 @@ func Library(def schema.Definition) (schema.Validator, error) {
 		return nil, err
 	}
 	newGraph(root) // takes away what it must
-	return &engine{judge: newJudge(root)}, nil
+	return &engine{judge: judgeOf(func() (*santhosh.Schema, error) { return root, nil })}, nil
 }
 
 // DateTime is the check of the format, and DateTimeInSteps the same without
@@ -65,4 +65,47 @@ func DateTime(s string) bool { return isDateTime(s) }
 // DateTimeInSteps see DateTime.
 func DateTimeInSteps(s string) bool {
 	return len(s) > 11 && s[10]|0x20 == 't' && isDate(s[:10]) && isTime(s[11:])
+}
+
+// OwnFront is a definition as our own front end reads it. The error is a
+// *front.DeclinedError, or says that a text is no JSON.
+func OwnFront(def schema.Definition) (*santhosh.Schema, error) {
+	docs, err := parseDefinition(def)
+	if err != nil {
+		return nil, err
+	}
+	return shared.ownFront(docs)
+}
+
+// LibraryFront is a definition as the library reads it.
+func LibraryFront(def schema.Definition) (*santhosh.Schema, error) {
+	docs, err := parseDefinition(def)
+	if err != nil {
+		return nil, err
+	}
+	return newCompiler(docs).Compile(rootURL)
+}
+
+// shared has the meta-schemas for all tests.
+var shared = &compiler{metas: newMetaSchemas()}
+
+// CompileShared is Compile with the meta-schemas of the compilations before.
+func CompileShared(def schema.Definition) (schema.Validator, error) { return shared.compile(def) }
+
+// SchemaText is a text as Compile reads it, and whether the scanner took it.
+func SchemaText(text string) (value any, scanned bool, err error) {
+	t, err := parseText(text)
+	return t.Value, t.Tape != nil, err
+}
+
+// SlowText is a text as it is read without the scanner.
+func SlowText(text string) (any, error) {
+	t, err := parseUnscanned(text)
+	return t.Value, err
+}
+
+// WithBrokenJudge is v with a judge that cannot be made.
+func WithBrokenJudge(v schema.Validator, err error) schema.Validator {
+	e := v.(*engine)
+	return &engine{program: e.program, builders: newBuilders(), shadow: e.shadow, judge: judgeOf(func() (*santhosh.Schema, error) { return nil, err })}
 }

@@ -35,14 +35,25 @@ type node struct {
 	schema *santhosh.Schema // nil: hub
 	edges  []edge
 
-	index, low, component int // of the search for components; index 0: not seen
+	visit                 visitState // of the search for empty cycles
+	index, low, component int        // of the search for components; index 0: not seen
 	onStack               bool
 }
+
+type visitState uint8
+
+const (
+	unseen visitState = iota
+	open
+	done
+)
 
 // graph is what can be reached from the root schema: which schema applies
 // which other one to which part of an instance.
 type graph struct {
 	nodes     []*node
+	spare     []node // what new nodes are cut off
+	edges     []edge // of the node that is being expanded
 	bySchema  map[*santhosh.Schema]*node
 	dynamic   map[string]*node // hub per anchor name of a truly dynamic $dynamicRef
 	recursive *node            // hub of all truly recursive $recursiveRef
@@ -54,11 +65,12 @@ func newGraph(root *santhosh.Schema) *graph {
 	return g
 }
 
-// grow adds s and everything that its exported fields lead to.
+// grow adds s and everything that its exported fields lead to. What was there
+// before is expanded already.
 func (g *graph) grow(s *santhosh.Schema) {
-	first := g.node(s)
-	for i := slices.Index(g.nodes, first); i < len(g.nodes); i++ {
-		if n := g.nodes[i]; n.schema != nil && n.edges == nil {
+	i := len(g.nodes)
+	for g.node(s); i < len(g.nodes); i++ {
+		if n := g.nodes[i]; n.schema != nil {
 			g.expand(n)
 		}
 	}
@@ -68,26 +80,36 @@ func (g *graph) node(s *santhosh.Schema) *node {
 	if n, ok := g.bySchema[s]; ok {
 		return n
 	}
-	n := &node{schema: s}
+	n := g.newNode()
+	n.schema = s
 	g.bySchema[s] = n
-	g.nodes = append(g.nodes, n)
 	return n
 }
 
-func (g *graph) hub() *node {
-	n := &node{}
+func (g *graph) hub() *node { return g.newNode() }
+
+func (g *graph) newNode() *node {
+	if len(g.spare) == 0 {
+		g.spare = make([]node, 64)
+	}
+	n := &g.spare[0]
+	g.spare = g.spare[1:]
 	g.nodes = append(g.nodes, n)
 	return n
 }
 
 func (g *graph) expand(n *node) {
-	n.edges = []edge{} // expanded, even if it stays empty
+	g.edges = g.edges[:0]
 	ignoreSiblings(n.schema)
 	replaceRegex(n.schema)
-	g.expandReferences(n)
-	g.expandInPlace(n)
-	g.expandObject(n)
-	g.expandArray(n)
+	g.expandReferences(n.schema)
+	g.expandInPlace(n.schema)
+	g.expandObject(n.schema)
+	g.expandArray(n.schema)
+	if len(g.edges) > 0 {
+		n.edges = slices.Clone(g.edges)
+	}
+	clear(g.edges)
 }
 
 // ignoreSiblings takes away what up to draft-07 stands beside a $ref: it is to
@@ -101,101 +123,98 @@ func ignoreSiblings(s *santhosh.Schema) {
 	s.If, s.Then, s.Else = nil, nil, nil
 }
 
-func (g *graph) add(n *node, s *santhosh.Schema, keyword string, to step) {
+// add and its relatives add an edge to the node that is being expanded.
+func (g *graph) add(s *santhosh.Schema, keyword string, to step) {
 	if s != nil {
-		n.edges = append(n.edges, edge{to: g.node(s), keyword: keyword, step: to})
+		g.edges = append(g.edges, edge{to: g.node(s), keyword: keyword, step: to})
 	}
 }
 
 // addAny adds what the library declares as "nil, bool or schema".
-func (g *graph) addAny(n *node, v any, keyword string, to step) {
+func (g *graph) addAny(v any, keyword string, to step) {
 	if s, ok := v.(*santhosh.Schema); ok {
-		g.add(n, s, keyword, to)
+		g.add(s, keyword, to)
 	}
 }
 
-func (g *graph) expandReferences(n *node) {
-	s := n.schema
-	g.add(n, s.Ref, "$ref", toSelfByRef)
+func (g *graph) expandReferences(s *santhosh.Schema) {
+	g.add(s.Ref, "$ref", toSelfByRef)
 	if r := s.RecursiveRef; r != nil {
 		if !r.RecursiveAnchor {
-			g.add(n, r, "$recursiveRef", toSelfByRef)
+			g.add(r, "$recursiveRef", toSelfByRef)
 		} else {
 			if g.recursive == nil {
 				g.recursive = g.hub()
 			}
-			g.addHub(n, g.recursive, r, "$recursiveRef")
+			g.addHub(g.recursive, r, "$recursiveRef")
 		}
 	}
 	if d := s.DynamicRef; d != nil {
 		if d.Anchor == "" || d.Ref.DynamicAnchor != d.Anchor {
-			g.add(n, d.Ref, "$dynamicRef", toSelfByRef)
+			g.add(d.Ref, "$dynamicRef", toSelfByRef)
 		} else {
 			if g.dynamic[d.Anchor] == nil {
 				g.dynamic[d.Anchor] = g.hub()
 			}
-			g.addHub(n, g.dynamic[d.Anchor], d.Ref, "$dynamicRef")
+			g.addHub(g.dynamic[d.Anchor], d.Ref, "$dynamicRef")
 		}
 	}
 }
 
 // addHub makes sure that the static target is in the graph: followDynamic
 // finds it there with the other candidates.
-func (g *graph) addHub(n, hub *node, static *santhosh.Schema, keyword string) {
+func (g *graph) addHub(hub *node, static *santhosh.Schema, keyword string) {
 	g.node(static)
-	n.edges = append(n.edges, edge{to: hub, keyword: keyword, step: toSelfByRef})
+	g.edges = append(g.edges, edge{to: hub, keyword: keyword, step: toSelfByRef})
 }
 
-func (g *graph) expandInPlace(n *node) {
-	s := n.schema
+func (g *graph) expandInPlace(s *santhosh.Schema) {
 	for _, list := range []struct {
 		keyword string
 		schemas []*santhosh.Schema
 	}{{"allOf", s.AllOf}, {"anyOf", s.AnyOf}, {"oneOf", s.OneOf}} {
 		for _, sub := range list.schemas {
-			g.add(n, sub, list.keyword, toSelf)
+			g.add(sub, list.keyword, toSelf)
 		}
 	}
-	g.add(n, s.Not, "not", toSelf)
-	g.add(n, s.If, "if", toSelf)
-	g.add(n, s.Then, "then", toSelf)
-	g.add(n, s.Else, "else", toSelf)
-	for _, name := range slices.Sorted(maps.Keys(s.DependentSchemas)) {
-		g.add(n, s.DependentSchemas[name], "dependentSchemas", toSelf)
+	g.add(s.Not, "not", toSelf)
+	g.add(s.If, "if", toSelf)
+	g.add(s.Then, "then", toSelf)
+	g.add(s.Else, "else", toSelf)
+	for _, name := range sortedNames(s.DependentSchemas) {
+		g.add(s.DependentSchemas[name], "dependentSchemas", toSelf)
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Dependencies)) {
-		g.addAny(n, s.Dependencies[name], "dependencies", toSelf)
+	for _, name := range sortedNames(s.Dependencies) {
+		g.addAny(s.Dependencies[name], "dependencies", toSelf)
 	}
 }
 
-func (g *graph) expandObject(n *node) {
-	s := n.schema
-	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
-		n.edges = append(n.edges, edge{to: g.node(s.Properties[name]), keyword: "properties", step: toMember, name: name})
+func (g *graph) expandObject(s *santhosh.Schema) {
+	for _, name := range sortedNames(s.Properties) {
+		g.edges = append(g.edges, edge{to: g.node(s.Properties[name]), keyword: "properties", step: toMember, name: name})
 	}
 	for pattern, sub := range s.PatternProperties {
-		n.edges = append(n.edges, edge{to: g.node(sub), keyword: "patternProperties", step: toMatching, pattern: pattern})
+		g.edges = append(g.edges, edge{to: g.node(sub), keyword: "patternProperties", step: toMatching, pattern: pattern})
 	}
-	g.addAny(n, s.AdditionalProperties, "additionalProperties", toOthers)
-	g.add(n, s.UnevaluatedProperties, "unevaluatedProperties", toOthers)
-	g.add(n, s.PropertyNames, "propertyNames", toName)
+	g.addAny(s.AdditionalProperties, "additionalProperties", toOthers)
+	g.add(s.UnevaluatedProperties, "unevaluatedProperties", toOthers)
+	g.add(s.PropertyNames, "propertyNames", toName)
 }
 
-func (g *graph) expandArray(n *node) {
-	s := n.schema
-	g.addAny(n, s.Items, "items", toElement)
+func (g *graph) expandArray(s *santhosh.Schema) {
+	g.addAny(s.Items, "items", toElement)
 	if tuple, ok := s.Items.([]*santhosh.Schema); ok {
 		for _, sub := range tuple {
-			g.add(n, sub, "items", toElement)
+			g.add(sub, "items", toElement)
 		}
 	}
-	g.addAny(n, s.AdditionalItems, "additionalItems", toElement)
+	g.addAny(s.AdditionalItems, "additionalItems", toElement)
 	for _, sub := range s.PrefixItems {
-		g.add(n, sub, "prefixItems", toElement)
+		g.add(sub, "prefixItems", toElement)
 	}
-	g.add(n, s.Items2020, "items", toElement)
-	g.add(n, s.UnevaluatedItems, "unevaluatedItems", toElement)
-	g.add(n, s.Contains, "contains", toAnyElement)
+	g.add(s.Items2020, "items", toElement)
+	g.add(s.UnevaluatedItems, "unevaluatedItems", toElement)
+	g.add(s.Contains, "contains", toAnyElement)
 }
 
 // schemas lists the compiled schemas of the graph.
@@ -207,4 +226,14 @@ func (g *graph) schemas() []*santhosh.Schema {
 		}
 	}
 	return list
+}
+
+// sortedNames returns the keys of m in order.
+func sortedNames[V any](m map[string]V) []string {
+	if len(m) == 0 {
+		return nil
+	}
+	names := slices.AppendSeq(make([]string, 0, len(m)), maps.Keys(m))
+	slices.Sort(names)
+	return names
 }

@@ -13,16 +13,47 @@ import (
 )
 
 // judge is the library: it decides what the fast path does not take, and is
-// what the fast path is compared with. The compiled schema is never written
-// after Compile; builders are pooled because their maps are most of what a
-// check would allocate.
+// what the fast path is compared with. Most schemas never need theirs, and it
+// takes ten times as long to make as the rest, so it is made when it is first
+// wanted. The compiled schema is not written after that; builders are pooled
+// because their maps are most of what a check would allocate.
 type judge struct {
-	root     *santhosh.Schema
-	builders sync.Pool // of *builder
+	root     func() (*santhosh.Schema, error) // made once
+	builders sync.Pool                        // of *builder
 }
 
-func newJudge(root *santhosh.Schema) *judge {
+// newJudge keeps the texts of def.
+func newJudge(def schema.Definition) *judge {
+	return judgeOf(sync.OnceValues(func() (*santhosh.Schema, error) { return compileJudge(def) }))
+}
+
+func judgeOf(root func() (*santhosh.Schema, error)) *judge {
 	return &judge{root: root, builders: newBuilders()}
+}
+
+// compileJudge compiles with the library, and puts our equality in its place.
+func compileJudge(def schema.Definition) (_ *santhosh.Schema, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the compiler panicked: %v", r)
+		}
+	}()
+	docs, err := parseDefinition(def)
+	if err != nil {
+		return nil, err
+	}
+	root, err := newCompiler(docs).Compile(rootURL)
+	if err != nil {
+		return nil, readable(err)
+	}
+	newGraph(root).replaceEquality()
+	return root, nil
+}
+
+// prepare makes the judge, or says why it cannot be made: the same each time.
+func (j *judge) prepare() error {
+	_, err := j.root()
+	return err
 }
 
 func newBuilders() sync.Pool { return sync.Pool{New: func() any { return new(builder) }} }
@@ -48,8 +79,11 @@ func (j *judge) check(doc *jsontape.Doc) (_ []schema.Violation, err error) {
 // judge applies the schema to a value of nil, bool, string, json.Number,
 // []any and map[string]any.
 func (j *judge) judge(v any) ([]schema.Violation, error) {
-	err := j.root.Validate(v)
-	if err == nil {
+	root, err := j.root()
+	if err != nil {
+		return nil, fmt.Errorf("json schema: no judge: %w", err)
+	}
+	if err = root.Validate(v); err == nil {
 		return nil, nil
 	}
 	var invalid *santhosh.ValidationError

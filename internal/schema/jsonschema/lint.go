@@ -151,18 +151,16 @@ func overlap(edges []edge) []string {
 // what can happen. A dynamic reference that does come back to its start makes
 // Check return an error.
 func (g *graph) emptyCycle() *RecursionError {
-	const open, done = 1, 2
-	state := make(map[*node]int, len(g.nodes))
 	var worst *RecursionError
 	var visit func(n *node)
 	visit = func(n *node) {
-		state[n] = open
+		n.visit = open
 		for _, e := range n.edges {
 			if e.step != toSelfByRef && e.step != toSelf || e.to.schema == nil {
 				continue
 			}
-			switch state[e.to] {
-			case 0:
+			switch e.to.visit {
+			case unseen:
 				visit(e.to)
 			case open:
 				found := recursion(e.to, "%s leads back to its start without going into the payload", e.keyword)
@@ -171,10 +169,10 @@ func (g *graph) emptyCycle() *RecursionError {
 				}
 			}
 		}
-		state[n] = done
+		n.visit = done
 	}
 	for _, n := range g.nodes {
-		if n.schema != nil && state[n] == 0 {
+		if n.schema != nil && n.visit == unseen {
 			visit(n)
 		}
 	}

@@ -14,12 +14,26 @@ type Options struct {
 	// fast path; nil: never. Where the two disagree the judge's verdict counts.
 	// It is called on the path of an event, from any number of goroutines.
 	Shadow func() bool
+	// Shadowing is asked once when a schema is compiled: if Shadow may draw soon,
+	// the judge is made at once. Else it is made by Prepare, or by the first
+	// check that is drawn. Nil: not soon.
+	Shadowing func() bool
 	// Compared is told the outcome of every check that Shadow picked, as
 	// Shadow is called; may be nil.
 	Compared func(Comparison)
 	// Mutate is for tests of who watches: the fast path is made of what it
 	// returns, and so is wrong where that is another schema. Nil: of the same.
 	Mutate func(schema.Definition) schema.Definition
+}
+
+// Prepare makes the judge of a Validator of this package, if it may have one,
+// so that no check has to. It takes up to ten times as long as compiling, and
+// nothing the second time. Where the judge cannot be made, every Comparison
+// says why. Any other Validator is left alone.
+func Prepare(v schema.Validator) {
+	if e, ok := v.(*engine); ok && e.judge != nil {
+		_ = e.judge.prepare() // kept, see judge.check
+	}
 }
 
 // ErrOneEngine says that only one of the engines takes the schema, so that

@@ -21,7 +21,7 @@ func compile(t testing.TB, text string) schema.Validator {
 
 func compileWith(t testing.TB, text string, references map[string]string) schema.Validator {
 	t.Helper()
-	v, err := jsonschema.Compile(definition(text, references))
+	v, err := jsonschema.CompileShared(definition(text, references))
 	if err != nil {
 		t.Fatalf("Compile(%s): %v", text, err)
 	}

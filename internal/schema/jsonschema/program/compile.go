@@ -25,6 +25,8 @@ type Options struct {
 	Resource func(*santhosh.Schema) string
 	// Root is the schema at the root of a resource, or nil.
 	Root func(resource string) *santhosh.Schema
+	// Nodes is about how many schemas there are, or 0.
+	Nodes int
 	// Visits is how many schemas may be applied to one value, where that is
 	// known, else 0.
 	Visits int
@@ -45,8 +47,9 @@ func (e *DeclinedError) Error() string {
 func Compile(root *santhosh.Schema, opts Options) (*Program, error) {
 	c := &compiler{
 		opts:      opts,
-		program:   &Program{seed: maphash.MakeSeed(), visits: opts.Visits},
-		refs:      map[*santhosh.Schema]ref{},
+		program:   &Program{seed: maphash.MakeSeed(), visits: opts.Visits, nodes: make([]node, 0, opts.Nodes)},
+		refs:      make(map[*santhosh.Schema]ref, opts.Nodes),
+		schemas:   make([]*santhosh.Schema, 0, opts.Nodes),
 		patterns:  map[string]*pattern{},
 		resources: map[string]int32{},
 	}
@@ -57,6 +60,7 @@ func Compile(root *santhosh.Schema, opts Options) (*Program, error) {
 	if c.declined != nil {
 		return nil, c.declined
 	}
+	p.sources = sourcesOf(c.schemas)
 	if !p.dynamic {
 		p.skipReferences()
 	}
@@ -68,9 +72,19 @@ func Compile(root *santhosh.Schema, opts Options) (*Program, error) {
 	return p, nil
 }
 
+// sourcesOf keeps of the schemas what an explanation needs of them.
+func sourcesOf(schemas []*santhosh.Schema) []source {
+	sources := make([]source, len(schemas))
+	for i, s := range schemas {
+		sources[i] = source{location: s.Location, types: s.Types}
+	}
+	return sources
+}
+
 type compiler struct {
 	opts      Options
 	program   *Program
+	schemas   []*santhosh.Schema // per node
 	refs      map[*santhosh.Schema]ref
 	patterns  map[string]*pattern
 	resources map[string]int32
@@ -97,7 +111,7 @@ func (c *compiler) ref(s *santhosh.Schema) ref {
 	r := ref(len(c.program.nodes))
 	c.refs[s] = r
 	c.program.nodes = append(c.program.nodes, node{})
-	c.program.sources = append(c.program.sources, s)
+	c.schemas = append(c.schemas, s)
 	return r
 }
 
@@ -128,7 +142,7 @@ func (c *compiler) fillAll() {
 
 // fill makes the node at r of its schema.
 func (c *compiler) fill(r ref) {
-	s := c.program.sources[r]
+	s := c.schemas[r]
 	n := node{kinds: anyKind}
 	switch {
 	case s.Bool != nil && !*s.Bool:
@@ -233,6 +247,9 @@ func (c *compiler) values(n *node, s *santhosh.Schema) {
 }
 
 func (c *compiler) number(n *node, s *santhosh.Schema) {
+	if s.Minimum == nil && s.Maximum == nil && s.ExclusiveMinimum == nil && s.ExclusiveMaximum == nil && s.MultipleOf == nil {
+		return
+	}
 	rules := numberRules{lowest: math.MinInt64, highest: math.MaxInt64}
 	rules.addBound(s.Minimum, minimum)
 	rules.addBound(s.Maximum, maximum)
@@ -245,9 +262,7 @@ func (c *compiler) number(n *node, s *santhosh.Schema) {
 		}
 		rules.divisors = []divisor{d}
 	}
-	if len(rules.bounds)+len(rules.divisors) > 0 {
-		n.number = &rules
-	}
+	n.number = &rules
 }
 
 func (c *compiler) text(n *node, s *santhosh.Schema) {
@@ -290,6 +305,10 @@ func orElse(n *int, otherwise int) int {
 }
 
 func (c *compiler) array(n *node, s *santhosh.Schema) {
+	if s.MinItems == nil && s.MaxItems == nil && !s.UniqueItems && s.Items == nil && s.AdditionalItems == nil &&
+		s.PrefixItems == nil && s.Items2020 == nil && s.Contains == nil {
+		return
+	}
 	a := arrayRules{
 		fewest: orElse(s.MinItems, 0), most: orElse(s.MaxItems, math.MaxInt), unique: s.UniqueItems,
 		rest: none, contains: c.ref(s.Contains), least: orElse(s.MinContains, 1), atMost: orElse(s.MaxContains, -1),
@@ -326,6 +345,10 @@ func (c *compiler) leftover(n *node, s *santhosh.Schema) {
 }
 
 func (c *compiler) inPlace(n *node, s *santhosh.Schema) {
+	if s.Ref == nil && s.AllOf == nil && s.AnyOf == nil && s.OneOf == nil && s.Not == nil && s.If == nil &&
+		s.RecursiveRef == nil && s.DynamicRef == nil {
+		return
+	}
 	in := inPlaceRules{ref: none, not: none, cond: none, then: none, els: none}
 	has := false
 	if s.Ref != nil {
@@ -347,6 +370,9 @@ func (c *compiler) inPlace(n *node, s *santhosh.Schema) {
 
 // sortedPatterns orders patternProperties, which the library keeps in a map.
 func sortedPatterns(m map[santhosh.Regexp]*santhosh.Schema) []santhosh.Regexp {
+	if len(m) == 0 {
+		return nil
+	}
 	return slices.SortedFunc(maps.Keys(m), func(a, b santhosh.Regexp) int {
 		return strings.Compare(a.String(), b.String())
 	})

@@ -1,7 +1,6 @@
 package program
 
 import (
-	"maps"
 	"math"
 	"slices"
 
@@ -10,65 +9,61 @@ import (
 	"github.com/cxrelay/cxrelay/internal/jsontape"
 )
 
-// nameIndex gives every name that an object's keywords know an index.
-type nameIndex struct {
-	names []string
-	index map[string]int
+// nameSet are the names that an object's keywords know, sorted. The index of a
+// name is its place.
+type nameSet []string
+
+// newNameSet joins sorted names with those of other keywords.
+func newNameSet(sorted, required []string, needs []need) nameSet {
+	if len(required)+len(needs) == 0 {
+		return sorted
+	}
+	all := slices.Concat(sorted, required)
+	for i := range needs {
+		all = append(append(all, needs[i].name), needs[i].list...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
-func (x *nameIndex) add(name string) int {
-	i, ok := x.index[name]
-	if !ok {
-		i = len(x.names)
-		x.index[name] = i
-		x.names = append(x.names, name)
-	}
+// index finds a name that is one of them.
+func (x nameSet) index(name string) int {
+	i, _ := slices.BinarySearch(x, name)
 	return i
 }
 
-func (x *nameIndex) addAll(names []string) {
+// bits returns the set of names; all of them are known.
+func (x nameSet) bits(names []string) []uint64 {
+	set := make([]uint64, (len(x)+63)/64)
 	for _, name := range names {
-		x.add(name)
-	}
-}
-
-// bits returns the set of names; all of them were added.
-func (x *nameIndex) bits(names []string) []uint64 {
-	set := make([]uint64, (len(x.names)+63)/64)
-	for _, name := range names {
-		i := x.index[name]
+		i := x.index(name)
 		set[i>>6] |= 1 << (i & 63)
 	}
 	return set
 }
 
 func (c *compiler) object(n *node, s *santhosh.Schema) {
-	o := objectRules{
+	if !asksObject(s) {
+		return
+	}
+	o := &objectRules{
 		fewest: orElse(s.MinProperties, 0), most: orElse(s.MaxProperties, math.MaxInt),
 		others: none, nameRule: c.ref(s.PropertyNames), requiredList: s.Required,
 	}
-	needs := c.needs(s)
-	x := &nameIndex{index: map[string]int{}}
-	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
-		x.add(name)
-		o.members = append(o.members, c.ref(s.Properties[name]))
+	o.needs = c.needs(s)
+	properties := sortedNames(s.Properties)
+	x := newNameSet(properties, s.Required, o.needs)
+	o.members = make([]ref, len(x))
+	for i, name := range x {
+		o.members[i] = c.ref(s.Properties[name])
 	}
-	x.addAll(s.Required)
-	for i := range needs {
-		needs[i].index = x.add(needs[i].name)
-		x.addAll(needs[i].list)
-	}
-	for len(o.members) < len(x.names) {
-		o.members = append(o.members, none)
-	}
-	o.names = newNameTable(x.names, jsontape.HashName)
+	o.names = newNameTable(x, jsontape.HashName)
 	if len(s.Required) > 0 {
 		o.required = x.bits(s.Required)
 	}
-	for i := range needs {
-		needs[i].required = x.bits(needs[i].list)
+	for i := range o.needs {
+		o.needs[i].index, o.needs[i].required = x.index(o.needs[i].name), x.bits(o.needs[i].list)
 	}
-	o.needs = needs
 	for _, re := range sortedPatterns(s.PatternProperties) {
 		o.patterns = append(o.patterns, patternMember{
 			pattern: c.pattern(s, "patternProperties", re.String()),
@@ -81,18 +76,38 @@ func (c *compiler) object(n *node, s *santhosh.Schema) {
 	case *santhosh.Schema:
 		o.takesOthers, o.others = true, c.ref(others)
 	}
-	o.walk = len(x.names) > 0 || len(o.patterns) > 0 || o.takesOthers || o.nameRule != none
-	o.plain = len(o.patterns) == 0 && o.nameRule == none && len(x.names) > 0
+	o.walk = len(x) > 0 || len(o.patterns) > 0 || o.takesOthers || o.nameRule != none
+	o.plain = len(o.patterns) == 0 && o.nameRule == none && len(x) > 0
 	if o.walk || s.MinProperties != nil || s.MaxProperties != nil {
-		n.object = &o
+		n.object = o
 	}
+}
+
+// asksObject reports whether a schema has keywords about objects.
+func asksObject(s *santhosh.Schema) bool {
+	return s.Properties != nil || s.Required != nil || s.AdditionalProperties != nil || s.PatternProperties != nil ||
+		s.PropertyNames != nil || s.MinProperties != nil || s.MaxProperties != nil ||
+		s.Dependencies != nil || s.DependentRequired != nil || s.DependentSchemas != nil
+}
+
+// sortedNames returns the keys of m in order.
+func sortedNames[V any](m map[string]V) []string {
+	if len(m) == 0 {
+		return nil
+	}
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // needs collects what the presence of a name asks for, in the order of the
 // names.
 func (c *compiler) needs(s *santhosh.Schema) []need {
 	var needs []need
-	for _, name := range slices.Sorted(maps.Keys(s.Dependencies)) {
+	for _, name := range sortedNames(s.Dependencies) {
 		switch d := s.Dependencies[name].(type) {
 		case []string:
 			needs = append(needs, need{name: name, list: d, sub: none, old: true})
@@ -100,10 +115,10 @@ func (c *compiler) needs(s *santhosh.Schema) []need {
 			needs = append(needs, need{name: name, sub: c.ref(d), old: true})
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.DependentRequired)) {
+	for _, name := range sortedNames(s.DependentRequired) {
 		needs = append(needs, need{name: name, list: s.DependentRequired[name], sub: none})
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.DependentSchemas)) {
+	for _, name := range sortedNames(s.DependentSchemas) {
 		needs = append(needs, need{name: name, sub: c.ref(s.DependentSchemas[name])})
 	}
 	return needs
@@ -143,10 +158,10 @@ func (c *compiler) bindDynamic() {
 	for _, s := range c.opts.Schemas {
 		c.ref(s)
 	}
-	for done := 0; done < len(p.sources); {
+	for done := 0; done < len(p.nodes); {
 		c.fillAll()
 		for ; done < len(p.nodes); done++ {
-			s := p.sources[done]
+			s := c.schemas[done]
 			p.nodes[done].resource = c.resource(s)
 			c.ref(c.recursiveRoot(c.opts.Resource(s)))
 		}
@@ -178,7 +193,7 @@ func (c *compiler) bindAnchor(d *dynamicRef, anchor string) {
 	for i := range d.targets {
 		d.targets[i] = none
 	}
-	for i, s := range c.program.sources {
+	for i, s := range c.schemas {
 		if s.DynamicAnchor == anchor {
 			d.targets[c.program.nodes[i].resource] = ref(i)
 		}

@@ -65,7 +65,7 @@ func (x *explainer) full(found []*santhosh.ValidationError) bool {
 func (x *explainer) fault(id ref, k santhosh.ErrorKind) *santhosh.ValidationError {
 	x.faults++
 	return &santhosh.ValidationError{
-		SchemaURL:        x.program.sources[id].Location,
+		SchemaURL:        x.program.sources[id].location,
 		InstanceLocation: slices.Clone(x.path),
 		ErrorKind:        k,
 	}
@@ -111,7 +111,7 @@ func (x *explainer) nodeHere(n *node, v *jsontape.Node, id ref, at uint32, m mar
 		return x.fault(id, &kind.FalseSchema{})
 	}
 	if n.kinds>>v.Kind&1 == 0 || v.Kind == jsontape.Number && n.integerOnly && !isInteger(x.raw[v.Off:v.End], v.Flags) {
-		return x.fault(id, &kind.Type{Got: kindName(v.Kind), Want: x.program.sources[id].Types.ToStrings()})
+		return x.fault(id, &kind.Type{Got: kindName(v.Kind), Want: x.program.sources[id].types.ToStrings()})
 	}
 	for set := n.values; set != nil; set = set.also {
 		if x.contains(set, at) {

@@ -118,6 +118,6 @@ func (x *explainer) name(sub, id ref, at uint32, name string) *santhosh.Validati
 		return nil
 	}
 	e := x.group(id, &kind.PropertyNames{Property: name}, []*santhosh.ValidationError{cause})
-	e.SchemaURL = x.program.sources[sub].Location
+	e.SchemaURL = x.program.sources[sub].location
 	return e
 }

@@ -16,15 +16,20 @@ type pattern struct {
 }
 
 func newPattern(text string) (*pattern, error) {
-	re, err := regexp.Compile(text)
+	re, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
 		return nil, err
 	}
-	p := &pattern{regexp: re}
-	if p.automaton = newAutomaton(text); p.automaton != nil {
-		p.chain = newChain(p.automaton)
+	a := newAutomaton(re)
+	if a == nil {
+		p := &pattern{}
+		p.regexp, err = regexp.Compile(text)
+		return p, err
 	}
-	return p, nil
+	if c := newChain(a); c != nil {
+		return &pattern{chain: c}, nil
+	}
+	return &pattern{automaton: a}, nil
 }
 
 // match reports whether b, which is valid UTF-8, contains a match.
@@ -102,11 +107,7 @@ const (
 
 // newAutomaton returns nil for a pattern that it does not take: one with word
 // boundaries or with lines, or too large.
-func newAutomaton(text string) *automaton {
-	re, err := syntax.Parse(text, syntax.Perl)
-	if err != nil {
-		return nil
-	}
+func newAutomaton(re *syntax.Regexp) *automaton {
 	prog, err := syntax.Compile(re.Simplify())
 	if err != nil {
 		return nil

@@ -2,6 +2,7 @@ package program
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -41,11 +42,16 @@ func TestPatternsMeanWhatTheyMeanInGo(t *testing.T) {
 			t.Errorf("%s is matched by a %s, want %s", text, got, engine)
 		}
 		re := regexp.MustCompile(text)
+		parsed, err := syntax.Parse(text, syntax.Perl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := newAutomaton(parsed)
 		for _, s := range patternTexts() {
 			if got, want := p.match([]byte(s)), re.MatchString(s); got != want {
 				t.Errorf("%s matches %.40q: %v, want %v", text, s, got, want)
 			}
-			if p.automaton != nil && p.automaton.match([]byte(s)) != re.MatchString(s) {
+			if a != nil && a.match([]byte(s)) != re.MatchString(s) {
 				t.Errorf("%s: the automaton is wrong about %.40q", text, s)
 			}
 		}

@@ -149,11 +149,18 @@ type dynamicRef struct {
 	targets []ref
 }
 
+// source is what an explanation needs to know of a schema. The schema itself
+// is not kept.
+type source struct {
+	location string
+	types    *santhosh.Types
+}
+
 // Program is a compiled schema. It is never written after Compile and safe
 // for concurrent use.
 type Program struct {
 	nodes   []node
-	sources []*santhosh.Schema // per node
+	sources []source // per node
 	root    ref
 	dynamic bool // it has dynamic references, so that the way matters
 	visits  int
