@@ -49,8 +49,8 @@ const fewNames = 64
 // equal once decoded. Most often no two hashes share one of 1024 bits, and
 // then no two names are equal; if they share one, the whole hashes are compared
 // with each other, never the names, which may be long.
-func (d *Doc) checkNames(obj int) *SyntaxError {
-	nodes := d.nodes
+func (d *Doc) checkNames(nodes []Node, obj int) *SyntaxError {
+	d.nodes = nodes
 	o := &nodes[obj]
 	if o.Count > fewNames {
 		return d.checkManyNames(obj)
@@ -78,9 +78,9 @@ func (d *Doc) hashSeenBefore(obj, i int) bool {
 	return false
 }
 
-// hashEscaped hashes a name with escapes.
-func (d *Doc) hashEscaped(i int) uint32 {
-	d.names.decoded = d.AppendString(d.names.decoded[:0], i)
+// hashEscaped hashes a name with escapes, given as it stands in the text.
+func (d *Doc) hashEscaped(name []byte) uint32 {
+	d.names.decoded = appendDecoded(d.names.decoded[:0], name)
 	n := len(d.names.decoded)
 	d.names.decoded = append(d.names.decoded, make([]byte, 8)...)
 	return hashName(d.names.decoded, 0, n)
