@@ -82,7 +82,7 @@ func (c *compiler) object(n *node, s *santhosh.Schema) {
 		o.takesOthers, o.others = true, c.ref(others)
 	}
 	o.walk = len(x.names) > 0 || len(o.patterns) > 0 || o.takesOthers || o.nameRule != none
-	o.plain = len(o.patterns) == 0 && o.nameRule == none && len(x.names) > 0
+	o.plain = len(o.patterns) == 0 && o.nameRule == none && len(x.names) > 0 && len(x.names) <= 64
 	if o.walk || s.MinProperties != nil || s.MaxProperties != nil {
 		n.object = &o
 	}
