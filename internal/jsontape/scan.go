@@ -23,6 +23,7 @@ func (d *Doc) scan(lim *Limits) *SyntaxError {
 	b := d.raw[:len(d.raw):len(d.raw)]
 	nodes := d.nodes[:cap(d.nodes)] // those before self are in use
 	self, open, inObject, depth := 0, none, false, 0
+	fresh := none // the object that was opened last, if its names so far are different
 	i := skipSpace(b, 0)
 values:
 	for { // an element or a member is due at i
@@ -53,7 +54,7 @@ values:
 			case flags&Escaped != 0:
 				hash = d.hashEscaped(b[i:end])
 			case size < 8 && i+8 <= len(b):
-				hash = hashWords(word(b, i)&(1<<(8*size)-1), 0, size)
+				hash = hashWords(word(b, i)&(1<<(8*size&63)-1), 0, size)
 			case size >= 8 && size <= 16:
 				hash = hashWords(word(b, i), word(b, end-8), size)
 			default:
@@ -63,6 +64,9 @@ values:
 			self++
 			n.set(i, end, self, String, flags)
 			n.Count = hash
+			if d.names.mark(hash) && open == fresh && d.names.maybeTwice(nodes, open, self-1) {
+				fresh = none
+			}
 			i = end + 1
 			if i < len(b) && b[i] <= ' ' {
 				i = skipSpace(b, i)
@@ -108,6 +112,8 @@ values:
 			kind, closer := Array, byte(']')
 			if c == '{' {
 				kind, closer = Object, '}'
+				fresh = self
+				d.names.nextObject()
 			}
 			n := &nodes[self]
 			n.set(i, 0, open, kind, 0)
@@ -167,7 +173,7 @@ values:
 			n.End = uint32(i)
 			parent := n.Next
 			n.Next = uint32(self)
-			if inObject && n.Count > 1 {
+			if inObject && open != fresh && n.Count > 1 {
 				if err := d.checkNames(nodes[:self], open); err != nil {
 					return err
 				}
