@@ -13,9 +13,9 @@ import (
 // and slots that do not have its number count as empty. The table's seed is
 // random, so that a sender cannot choose names that share a slot.
 type nameSet struct {
-	object   uint16       // the number of the last object that was opened
-	searches int          // in that object, for a name whose mark was met before
-	marks    [2048]uint16 // by the low bits of a hash: the number of the object
+	object   uint8       // the number of the last object that was opened
+	searches int         // in that object, for a name whose mark was met before
+	marks    [1024]uint8 // by the low bits of a hash: the number of the object
 
 	seed    maphash.Seed
 	slots   []nameSlot
@@ -23,7 +23,7 @@ type nameSet struct {
 	decoded []byte // the decoded form of a name with escapes
 }
 
-// nextObject begins an object. Numbers begin again after 65,535 objects.
+// nextObject begins an object. Numbers begin again after 255 objects.
 func (s *nameSet) nextObject() {
 	s.searches = 0
 	if s.object++; s.object == 0 {

@@ -147,7 +147,7 @@ func TestMarks(t *testing.T) {
 		"a name of its mark": `"b":{"` + markOf(t, "a") + `":1}`,
 	}
 	for name, members := range between {
-		for _, object := range []uint16{0, 1, math.MaxUint16 - 2, math.MaxUint16 - 1, math.MaxUint16} {
+		for _, object := range []uint8{0, 1, math.MaxUint8 - 2, math.MaxUint8 - 1, math.MaxUint8} {
 			var doc Doc
 			doc.names.object = object
 			for i := range doc.names.marks {

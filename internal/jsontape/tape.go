@@ -111,7 +111,7 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.Msg
 //
 // A Doc holds at most 10 bytes of nodes for a byte of text, plus what append
 // leaves unused, plus 16 to 32 bytes for every name of its largest object,
-// plus 4 KiB.
+// plus 1 KiB.
 type Doc struct {
 	raw   []byte
 	nodes []Node
