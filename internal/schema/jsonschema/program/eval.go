@@ -31,6 +31,12 @@ func (r *run) apply(n *node, v *jsontape.Node, at uint32, m marks) bool {
 		return n.allows(r.raw[v.Off:v.End], v.Flags)
 	case taskLength:
 		return n.text.surely(int(v.End-v.Off), n.text.sureEscaped) || r.textAllows(n.text, v, at)
+	case taskFormat:
+		if v.Flags&jsontape.Escaped == 0 {
+			r.steps -= textSteps(v)
+			return n.text.format.check(view(r.raw[v.Off:v.End]))
+		}
+		return r.textAllows(n.text, v, at)
 	case taskText:
 		return r.textAllows(n.text, v, at)
 	case taskObject:

@@ -1,6 +1,10 @@
 package program
 
-import "github.com/cxrelay/cxrelay/internal/jsontape"
+import (
+	"math"
+
+	"github.com/cxrelay/cxrelay/internal/jsontape"
+)
 
 // task is what a node has left to check of a value once its kind is known.
 // Most values need one thing or nothing, and apply goes to it at once.
@@ -12,6 +16,7 @@ const (
 	taskInteger             // type integer, or bounds of integers
 	taskNumber              // other keywords about numbers
 	taskLength              // lengths alone
+	taskFormat              // a format of ours alone
 	taskText                // other keywords about strings
 	taskObject
 	taskArray
@@ -63,16 +68,25 @@ func (n *node) ownTask(kind jsontape.Kind) task {
 		return taskInteger
 	case kind == jsontape.Number && (n.number != nil || n.integerOnly):
 		return taskNumber
-	case kind == jsontape.String && n.text != nil && n.text.pattern == nil && n.text.format == nil:
-		return taskLength
 	case kind == jsontape.String && n.text != nil:
-		return taskText
+		return n.text.task()
 	case kind == jsontape.Object && n.object != nil:
 		return taskObject
 	case kind == jsontape.Array && n.array != nil:
 		return taskArray
 	default:
 		return taskNone
+	}
+}
+
+func (t *textRules) task() task {
+	switch {
+	case t.pattern == nil && t.format == nil:
+		return taskLength
+	case t.pattern == nil && t.format.check != nil && t.shortest == 0 && t.longest == math.MaxInt:
+		return taskFormat
+	default:
+		return taskText
 	}
 }
 
