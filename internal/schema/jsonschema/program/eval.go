@@ -10,14 +10,22 @@ func (r *run) eval(id ref, at uint32, m marks) bool {
 	if r.steps--; r.steps < 0 {
 		return false
 	}
-	return r.apply(&r.program.nodes[id], &r.nodes[at], at, m)
-}
-
-// apply is eval without counting the step.
-func (r *run) apply(n *node, v *jsontape.Node, at uint32, m marks) bool {
-	switch n.tasks[v.Kind&7] {
+	n, v := &r.program.nodes[id], &r.nodes[at]
+	switch t := n.tasks[v.Kind&7]; t {
 	case taskNone:
 		return true
+	case taskMore:
+		return r.keywords(n, v, at, m)
+	default:
+		return r.apply(t, n, v, at, m)
+	}
+}
+
+// apply does one task of n with v. That there is nothing to do, or more than
+// one thing, is seen to by its callers: it is the inner loop of a check, where a call
+// that only leads to the next one counts.
+func (r *run) apply(t task, n *node, v *jsontape.Node, at uint32, m marks) bool {
+	switch t {
 	case taskRefuse:
 		return false
 	case taskInteger:
@@ -47,9 +55,8 @@ func (r *run) apply(n *node, v *jsontape.Node, at uint32, m marks) bool {
 		return r.contains(n.values, at)
 	case taskMarked:
 		return r.evalSlow(n, v, at, m)
-	default:
-		return r.keywords(n, v, at, m)
 	}
+	return r.keywords(n, v, at, m)
 }
 
 // evalSlow is eval for nodes that need more than their keywords: those that
@@ -201,13 +208,21 @@ func (r *run) plainMembers(o *objectRules, count int, at uint32, seen []uint64) 
 			known |= 1 << ((s.index - 1) & 63)
 			sub = s.sub
 		}
-		switch {
-		case sub == nil:
+		if sub == nil {
 			if o.closed {
 				return false
 			}
-		case sub.tasks[value.Kind&7] != taskNone:
-			if !r.apply(sub, value, i+1, noMarks) {
+			i = value.Next
+			continue
+		}
+		switch t := sub.tasks[value.Kind&7]; t {
+		case taskNone:
+		case taskMore:
+			if !r.keywords(sub, value, i+1, noMarks) {
+				return false
+			}
+		default:
+			if !r.apply(t, sub, value, i+1, noMarks) {
 				return false
 			}
 		}
@@ -262,8 +277,16 @@ func (r *run) plainItems(id ref, count int, at uint32) bool {
 	n := &r.program.nodes[id]
 	for i := at + 1; count > 0; count-- {
 		v := &r.nodes[i]
-		if n.tasks[v.Kind&7] != taskNone && !r.apply(n, v, i, noMarks) {
-			return false
+		switch t := n.tasks[v.Kind&7]; t {
+		case taskNone:
+		case taskMore:
+			if !r.keywords(n, v, i, noMarks) {
+				return false
+			}
+		default:
+			if !r.apply(t, n, v, i, noMarks) {
+				return false
+			}
 		}
 		i = v.Next
 	}
