@@ -119,7 +119,10 @@ values:
 			n.set(i, 0, open, kind, 0)
 			open, inObject = self, c == '{'
 			self++
-			i = skipSpace(b, i+1)
+			i++
+			if i < len(b) && b[i] <= ' ' {
+				i = skipSpace(b, i)
+			}
 			if i < len(b) && b[i] == closer {
 				break // empty: the loop below closes it
 			}
