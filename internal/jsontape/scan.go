@@ -35,7 +35,7 @@ values:
 				return nameFault(i, len(b))
 			}
 			i++
-			end, flags, hash := i, Flags(0), uint32(0)
+			end, flags := i, Flags(0)
 			for end+8 <= len(b) {
 				w := word(b, end)
 				if m := special(w); m != 0 {
@@ -50,6 +50,7 @@ values:
 					return err
 				}
 			}
+			var hash uint32
 			switch size := end - i; {
 			case flags&Escaped != 0:
 				hash = d.hashEscaped(b[i:end])

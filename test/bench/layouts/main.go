@@ -34,10 +34,10 @@ func main() {
 	flag.IntVar(&o.layouts, "layouts", 7, "how many builds")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, o, os.Stdout); err != nil {
+	err := run(ctx, o, os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "layouts:", err)
-		stop()
 		os.Exit(1)
 	}
 }
