@@ -127,6 +127,43 @@ func TestNameTable(t *testing.T) {
 	}
 }
 
+// Each of a few names has the first slot that its hash leads to for itself,
+// where a table within four times the least size allows it.
+func TestRoomForNames(t *testing.T) {
+	shared := 0
+	for count := 1; count <= fewNames; count++ {
+		names := make([]string, count)
+		for i := range names {
+			names[i] = fmt.Sprint("member_", count, "_", i)
+		}
+		table := newNameTable(names, jsontape.HashName)
+		for i, name := range names {
+			h := jsontape.HashName(name)
+			if got := table.find([]byte(name), h); got != i {
+				t.Fatalf("%q of %d names is %d, want %d", name, count, got, i)
+			}
+			if int(table.slot(h).index) != i+1 {
+				shared++
+			}
+			if got := table.find([]byte(name+"x"), jsontape.HashName(name+"x")); got >= 0 {
+				t.Errorf("%q is found at %d", name+"x", got)
+			}
+		}
+		if len(table.slots) > 16*count {
+			t.Errorf("%d names take %d slots", count, len(table.slots))
+		}
+	}
+	if all := fewNames * (fewNames + 1) / 2; shared > all/10 {
+		t.Errorf("%d of %d names share a slot", shared, all)
+	}
+	same := newNameTable([]string{"a", "b", "c"}, func(string) uint32 { return 7 })
+	for i, name := range same.names {
+		if got := same.find([]byte(name), 7); got != i {
+			t.Errorf("of one hash, %q is %d, want %d", name, got, i)
+		}
+	}
+}
+
 // When the round counter of the table wraps, slots that were never used do not
 // count as used.
 func TestUniqueRoundsWrap(t *testing.T) {
