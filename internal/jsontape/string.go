@@ -63,9 +63,9 @@ func skipPlain(b []byte, i int) int {
 // special has a bit set in the first byte of w that ends a run of plain ASCII.
 // It tests eight bytes at once: in a word from which low times n was
 // subtracted, the lowest byte with its high bit set is the first one that was
-// less than n, or was 0x80 more than that (bytes above it may be marked
-// falsely by a borrow, and so they are never looked at). A control character
-// or a quote, with bit 1 turned over, is less than 0x21; nothing else is.
+// less than n, if none has that bit from the start (bytes above it may be
+// marked falsely by a borrow, and so they are never looked at). A control
+// character or a quote, with bit 1 turned over, is less than 0x21, and no other ASCII is.
 func special(w uint64) uint64 {
 	const (
 		low  = 0x0101010101010101

@@ -21,9 +21,9 @@ func (r *run) eval(id ref, at uint32, m marks) bool {
 	}
 }
 
-// apply does one task of n with v. That there is nothing to do, or more than
-// one thing, is seen to by its callers: it is the inner loop of a check, where a call
-// that only leads to the next one counts.
+// apply does one task of n with v. Its callers, the inner loops of a check,
+// see to taskNone and taskMore themselves: there a call that only leads to the
+// next one counts.
 func (r *run) apply(t task, n *node, v *jsontape.Node, at uint32, m marks) bool {
 	switch t {
 	case taskRefuse:
