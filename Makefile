@@ -11,6 +11,7 @@
 #   make storm-real   the storm on three brokers of Apache Kafka
 #   make soak         half an hour of it, with 200 kills of the relay
 #   make bench        Go benchmarks per package, with allocations
+#   make bench-layouts  one package's benchmarks in several builds, medians
 #   make bench-relay  CPU per event and peak memory of the whole binary against a bare floor
 #   make dev          the relay with an in-process broker and registry
 #   make docs         regenerate the reference pages
@@ -21,6 +22,10 @@ BIN      ?= bin
 FUZZTIME ?= 20s
 BENCH    ?= .
 COUNT    ?= 1
+
+# Of bench-layouts, with BENCH: the package, and how many builds.
+PKG     ?= ./internal/schema/jsonschema
+LAYOUTS ?= 7
 
 # Of bench-relay: interleaved rounds, seconds per window, cases ("" = all), events
 # per second (0: as many as are answered).
@@ -50,7 +55,7 @@ DIST      ?= dist
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 
 .DEFAULT_GOAL := build
-.PHONY: build release test race test-real storm storm-tests storm-real soak lint fmt tools fuzz bench bench-relay dev docs vuln clean
+.PHONY: build release test race test-real storm storm-tests storm-real soak lint fmt tools fuzz bench bench-layouts bench-relay dev docs vuln clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o $(BIN)/cxrelay ./cmd/cxrelay
@@ -134,6 +139,9 @@ fuzz:
 
 bench:
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+bench-layouts:
+	$(GO) run ./test/bench/layouts -package $(PKG) -bench '$(BENCH)' -layouts $(LAYOUTS)
 
 bench-relay: build
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/bench/ ./test/bench/...

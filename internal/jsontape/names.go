@@ -6,15 +6,39 @@ import (
 	"unsafe"
 )
 
-// nameSet finds the duplicate names of one object after the other. It is an
-// open-addressing hash table that is never cleared: a slot counts as empty
-// when its round is not the current one. The seed is random, so that a sender
-// cannot choose names that share a slot.
+// nameSet finds the duplicate names of one object after the other, in two
+// steps. Every name leaves a mark where its hash points to: as long as no mark
+// is met twice, no two names are equal. What the marks cannot tell goes through
+// an open-addressing hash table. Neither is cleared for the next object: marks
+// and slots that do not have its number count as empty. The table's seed is
+// random, so that a sender cannot choose names that share a slot.
 type nameSet struct {
+	object   uint8       // the number of the last object that was opened
+	searches int         // in that object, for a name whose mark was met before
+	marks    [1024]uint8 // by the low bits of a hash: the number of the object
+
 	seed    maphash.Seed
 	slots   []nameSlot
-	round   uint32
+	round   uint32 // the number of the object in slots
 	decoded []byte // the decoded form of a name with escapes
+}
+
+// nextObject begins an object. Numbers begin again after 255 objects.
+func (s *nameSet) nextObject() {
+	s.searches = 0
+	if s.object++; s.object == 0 {
+		clear(s.marks[:])
+		s.object = 1
+	}
+}
+
+// mark marks a hash and reports whether it was already marked since
+// nextObject.
+func (s *nameSet) mark(hash uint32) (before bool) {
+	m := &s.marks[hash%uint32(len(s.marks))]
+	before = *m == s.object
+	*m = s.object
+	return before
 }
 
 type nameSlot struct {
@@ -37,50 +61,47 @@ func (s *nameSet) begin(count int) (mask uint64) {
 }
 
 func (s *nameSet) size() int {
-	return cap(s.slots)*int(unsafe.Sizeof(nameSlot{})) + cap(s.decoded)
+	return cap(s.slots)*int(unsafe.Sizeof(nameSlot{})) + cap(s.decoded) + int(unsafe.Sizeof(s.marks))
 }
 
-// fewNames is up to how many names an object is checked with the names' own
-// hashes, which a sender can make equal. A larger object, and one where two
-// hashes are equal, is checked with a seeded hash.
-const fewNames = 64
+// maxSearches is how many names of an object are compared with all before
+// them, by their own hashes. A sender can make hashes and marks equal; with
+// more than so many, and where two hashes are equal, the object is checked
+// with a seeded hash.
+const maxSearches = 4
 
 // checkNames refuses the object at node index obj when two of its names are
-// equal once decoded. Most often no two hashes share one of 1024 bits, and
-// then no two names are equal; if they share one, the whole hashes are compared
-// with each other, never the names, which may be long.
-func (d *Doc) checkNames(obj int) *SyntaxError {
-	nodes := d.nodes
-	o := &nodes[obj]
-	if o.Count > fewNames {
-		return d.checkManyNames(obj)
-	}
-	var seen [16]uint64
-	for i := obj + 1; i < int(o.Next); i = int(nodes[i+1].Next) {
-		hash := nodes[i].Count
-		word, bit := &seen[hash>>6&15], uint64(1)<<(hash&63)
-		if *word&bit != 0 && d.hashSeenBefore(obj, i) {
+// equal once decoded. Most often no two leave one mark, and then no two are
+// equal. The names themselves, which may be long, are not compared here.
+func (d *Doc) checkNames(nodes []Node, obj int) *SyntaxError {
+	d.names.nextObject()
+	for i := obj + 1; i < int(nodes[obj].Next); i = int(nodes[i+1].Next) {
+		if d.names.mark(nodes[i].Count) && d.names.maybeTwice(nodes, obj, i) {
+			d.nodes = nodes
 			return d.checkManyNames(obj)
 		}
-		*word |= bit
 	}
 	return nil
 }
 
-// hashSeenBefore reports whether the name of a member before the one at node
-// index i has its hash.
-func (d *Doc) hashSeenBefore(obj, i int) bool {
-	for other := obj + 1; other < i; other = int(d.nodes[other+1].Next) {
-		if d.nodes[other].Count == d.nodes[i].Count {
+// maybeTwice reports whether the name at node index i of the object at obj,
+// which left a known mark, may be that of a member before it: they have one
+// hash, or there were too many such marks to search for each.
+func (s *nameSet) maybeTwice(nodes []Node, obj, i int) bool {
+	if s.searches++; s.searches > maxSearches {
+		return true
+	}
+	for other := obj + 1; other < i; other = int(nodes[other+1].Next) {
+		if nodes[other].Count == nodes[i].Count {
 			return true
 		}
 	}
 	return false
 }
 
-// hashEscaped hashes a name with escapes.
-func (d *Doc) hashEscaped(i int) uint32 {
-	d.names.decoded = d.AppendString(d.names.decoded[:0], i)
+// hashEscaped hashes a name with escapes, given as it stands in the text.
+func (d *Doc) hashEscaped(name []byte) uint32 {
+	d.names.decoded = appendDecoded(d.names.decoded[:0], name)
 	n := len(d.names.decoded)
 	d.names.decoded = append(d.names.decoded, make([]byte, 8)...)
 	return hashName(d.names.decoded, 0, n)

@@ -3,6 +3,7 @@ package jsontape
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"slices"
 	"strconv"
 )
@@ -14,62 +15,97 @@ const none = math.MaxUint32
 // holds the index of the container around it, so that no stack is needed.
 //
 // It is one function, longer than others, so that position, nodes and the
-// open container stay in registers: with the scalars in a function of their
-// own the corpus took a third longer.
+// open container stay in registers. What is usual is written out in it; what
+// is rare (white space, long numbers, escapes, faults) is called.
 //
 //nolint:funlen // see above
 func (d *Doc) scan(lim *Limits) *SyntaxError {
-	b, nodes := d.raw, d.nodes
-	open, inObject, depth := uint32(none), false, 0
+	b := d.raw[:len(d.raw):len(d.raw)]
+	nodes := d.nodes[:cap(d.nodes)] // those before self are in use
+	self, open, inObject, depth := 0, none, false, 0
+	fresh := none // the object that was opened last, if its names so far are different
 	i := skipSpace(b, 0)
 values:
 	for { // an element or a member is due at i
+		if self+2 > len(nodes) {
+			nodes = grow(nodes, self)
+		}
 		if inObject {
-			if i == len(b) || b[i] != '"' {
+			if i >= len(b) || b[i] != '"' {
 				return nameFault(i, len(b))
 			}
-			end, flags := skipPlain(b, i+1), Flags(0)
-			if end == len(b) || b[end] != '"' {
+			i++
+			end, flags := i, Flags(0)
+			for end+8 <= len(b) {
+				w := word(b, end)
+				if m := special(w); m != 0 {
+					end += bits.TrailingZeros64(m) / 8
+					break
+				}
+				end += 8
+			}
+			if end >= len(b) || b[end] != '"' {
 				var err *SyntaxError
 				if end, flags, err = scanString(b, end); err != nil {
 					return err
 				}
 			}
-			self := uint32(len(nodes))
-			nodes = push(nodes)
-			n := &nodes[self]
-			n.set(i+1, end, self+1, String, flags)
-			switch size := end - i - 1; {
+			var hash uint32
+			switch size := end - i; {
 			case flags&Escaped != 0:
-				d.nodes = nodes
-				n.Count = d.hashEscaped(int(self))
-			case size >= 8 && size <= 16: // the usual, without a call
-				n.Count = hashWords(binary.LittleEndian.Uint64(b[i+1:]), binary.LittleEndian.Uint64(b[end-8:]), size)
+				hash = d.hashEscaped(b[i:end])
+			case size < 8 && i+8 <= len(b):
+				hash = hashWords(word(b, i)&(1<<(8*size&63)-1), 0, size)
+			case size >= 8 && size <= 16:
+				hash = hashWords(word(b, i), word(b, end-8), size)
 			default:
-				n.Count = hashName(b, i+1, size)
+				hash = hashName(b, i, size)
 			}
-			if i = skipSpace(b, end+1); i == len(b) || b[i] != ':' {
+			n := &nodes[self]
+			self++
+			n.set(i, end, self, String, flags)
+			n.Count = hash
+			if d.names.mark(hash) && open == fresh && d.names.maybeTwice(nodes, open, self-1) {
+				fresh = none
+			}
+			i = end + 1
+			if i < len(b) && b[i] <= ' ' {
+				i = skipSpace(b, i)
+			}
+			if i >= len(b) || b[i] != ':' {
 				return colonFault(i, len(b))
 			}
-			i = skipSpace(b, i+1)
+			i++
+			if i < len(b) && b[i] <= ' ' {
+				i = skipSpace(b, i)
+			}
 		}
-		if i == len(b) {
+		if i >= len(b) {
 			return endFault(i, open, inObject)
 		}
-		self := uint32(len(nodes))
-		switch c := b[i]; c {
-		case '"':
-			end, flags := skipPlain(b, i+1), Flags(0)
-			if end == len(b) || b[end] != '"' {
+		c := b[i]
+		switch {
+		case c == '"':
+			i++
+			end, flags := i, Flags(0)
+			for end+8 <= len(b) {
+				if m := special(word(b, end)); m != 0 {
+					end += bits.TrailingZeros64(m) / 8
+					break
+				}
+				end += 8
+			}
+			if end >= len(b) || b[end] != '"' {
 				var err *SyntaxError
 				if end, flags, err = scanString(b, end); err != nil {
 					return err
 				}
 			}
-			nodes = push(nodes)
-			nodes[self].set(i+1, end, self+1, String, flags)
+			n := &nodes[self]
+			self++
+			n.set(i, end, self, String, flags)
 			i = end + 1
-		case '{', '[':
+		case c == '{' || c == '[':
 			if depth == lim.Depth {
 				return fault(i, "nested deeper than "+strconv.Itoa(lim.Depth)+" levels")
 			}
@@ -77,101 +113,120 @@ values:
 			kind, closer := Array, byte(']')
 			if c == '{' {
 				kind, closer = Object, '}'
+				fresh = self
+				d.names.nextObject()
 			}
-			nodes = push(nodes)
-			nodes[self].set(i, 0, open, kind, 0)
+			n := &nodes[self]
+			n.set(i, 0, open, kind, 0)
 			open, inObject = self, c == '{'
-			i = skipSpace(b, i+1)
+			self++
+			i++
+			if i < len(b) && b[i] <= ' ' {
+				i = skipSpace(b, i)
+			}
 			if i < len(b) && b[i] == closer {
 				break // empty: the loop below closes it
 			}
-			nodes[self].Count = 1
+			n.Count = 1
 			continue values
-		case 't', 'f', 'n':
-			kind, word := literal(c)
-			end := i + len(word)
-			if end > len(b) || string(b[i:end]) != word {
-				return fault(i, "expected a value (misspelt true, false or null)")
-			}
-			nodes = push(nodes)
-			nodes[self].set(i, end, self+1, kind, 0)
-			i = end
-		default:
-			if c != '-' && !isDigit(c) {
-				return fault(i, "expected a value")
-			}
+		case c == '-' || isDigit(c):
 			end, flags, err := scanNumber(b, i, lim)
 			if err != nil {
 				return err
 			}
-			nodes = push(nodes)
-			nodes[self].set(i, end, self+1, Number, flags)
+			n := &nodes[self]
+			self++
+			n.set(i, end, self, Number, flags)
 			i = end
+		default:
+			kind, size := literal(b[i:])
+			if size == 0 {
+				return literalFault(i, c)
+			}
+			n := &nodes[self]
+			self++
+			n.set(i, i+size, self, kind, 0)
+			i += size
 		}
 		for { // a value has ended, or a container is empty: close what closes here
-			i = skipSpace(b, i)
-			if open == none {
-				d.nodes = nodes
+			if i < len(b) && b[i] <= ' ' {
+				i = skipSpace(b, i)
+			}
+			if open >= len(nodes) { // none
+				d.nodes = nodes[:self]
 				if i < len(b) {
 					return fault(i, "data after the JSON value")
 				}
 				return nil
 			}
-			if i == len(b) {
+			if i >= len(b) {
 				return endFault(i, open, inObject)
 			}
-			c := b[i]
+			c, n := b[i], &nodes[open]
+			i++
 			if c == ',' {
-				nodes[open].Count++
-				i = skipSpace(b, i+1)
+				n.Count++
+				if i < len(b) && b[i] <= ' ' {
+					i = skipSpace(b, i)
+				}
 				continue values
 			}
 			if inObject && c != '}' || !inObject && c != ']' {
-				return separatorFault(i, inObject)
+				return separatorFault(i-1, inObject)
 			}
-			i++
-			n := &nodes[open]
+			n.End = uint32(i)
 			parent := n.Next
-			n.End, n.Next = uint32(i), uint32(len(nodes))
-			if inObject && n.Count > 1 {
-				d.nodes = nodes
-				if err := d.checkNames(int(open)); err != nil {
+			n.Next = uint32(self)
+			if inObject && open != fresh && n.Count > 1 {
+				if err := d.checkNames(nodes[:self], open); err != nil {
 					return err
 				}
 			}
-			open = parent
-			inObject = open != none && nodes[open].Kind == Object
+			open = int(parent)
+			inObject = open < len(nodes) && nodes[open].Kind == Object
 			depth--
 		}
 	}
 }
 
-// push makes room for one more node, which the caller sets.
-func push(nodes []Node) []Node {
-	if len(nodes) == cap(nodes) {
-		nodes = slices.Grow(nodes, 1)
-	}
-	return nodes[:len(nodes)+1]
+// grow makes room for at least two more nodes after the first used ones.
+func grow(nodes []Node, used int) []Node {
+	nodes = slices.Grow(nodes[:used], 2)
+	return nodes[:cap(nodes)]
 }
+
+// word is the eight bytes of b from i on, the first one lowest.
+func word(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8 : i+8]) }
 
 // set writes every field of n in place. (A composite literal, or append of
 // one, is built on the stack and copied in wider steps than it was written
 // in, which stalls the processor: a quarter of the time of a scan.)
-func (n *Node) set(off, end int, next uint32, kind Kind, flags Flags) {
-	n.Off, n.End, n.Next, n.Count = uint32(off), uint32(end), next, 0
+func (n *Node) set(off, end, next int, kind Kind, flags Flags) {
+	n.Off, n.End, n.Next, n.Count = uint32(off), uint32(end), uint32(next), 0
 	n.Kind, n.Flags = kind, flags
 }
 
-// literal returns the word that starts with c, which is t, f or n.
-func literal(c byte) (Kind, string) {
-	switch c {
-	case 't':
-		return True, "true"
-	case 'f':
-		return False, "false"
+// literal returns the kind and length of the word at the start of b, or a
+// length of 0.
+func literal(b []byte) (kind Kind, size int) {
+	switch {
+	case len(b) >= 4 && string(b[:4]) == "true":
+		return True, 4
+	case len(b) >= 5 && string(b[:5]) == "false":
+		return False, 5
+	case len(b) >= 4 && string(b[:4]) == "null":
+		return Null, 4
 	default:
-		return Null, "null"
+		return 0, 0
 	}
+}
+
+// literalFault is the fault of a text with no value at off, where c stands.
+func literalFault(off int, c byte) *SyntaxError {
+	if c == 't' || c == 'f' || c == 'n' {
+		return fault(off, "expected a value (misspelt true, false or null)")
+	}
+	return fault(off, "expected a value")
 }
 
 // skipSpace returns the index of the first byte at or after i that is not
@@ -190,7 +245,7 @@ func fault(off int, msg string) *SyntaxError { return &SyntaxError{Offset: off, 
 
 // endFault is the fault of a text that ends at off where a value or a
 // separator is due.
-func endFault(off int, open uint32, inObject bool) *SyntaxError {
+func endFault(off int, open int, inObject bool) *SyntaxError {
 	switch {
 	case open == none:
 		return fault(off, "the text is only white space")

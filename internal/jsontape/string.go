@@ -63,15 +63,16 @@ func skipPlain(b []byte, i int) int {
 // special has a bit set in the first byte of w that ends a run of plain ASCII.
 // It tests eight bytes at once: in a word from which low times n was
 // subtracted, the lowest byte with its high bit set is the first one that was
-// less than n (bytes above it may be marked falsely by a borrow, and so they
-// are never looked at).
+// less than n, if none has that bit from the start (bytes above it may be
+// marked falsely by a borrow, and so they are never looked at). A control
+// character or a quote, with bit 1 turned over, is less than 0x21, and no other ASCII is.
 func special(w uint64) uint64 {
 	const (
 		low  = 0x0101010101010101
 		high = 0x8080808080808080
 	)
-	quote, slash := w^low*'"', w^low*'\\'
-	return (w - low*' ' | (quote-low)&^quote | (slash-low)&^slash | w) & high
+	control, slash := (w^low*2)-low*0x21, (w^low*'\\')-low
+	return (control | slash | w) & high
 }
 
 // scanEscape checks the escape at b[i], a backslash, and returns its rune and
@@ -149,6 +150,12 @@ func (d *Doc) AppendString(dst []byte, i int) []byte {
 	if d.nodes[i].Flags&Escaped == 0 {
 		return append(dst, b...)
 	}
+	return appendDecoded(dst, b)
+}
+
+// appendDecoded is AppendString for the content b of a string that has
+// escapes and was checked.
+func appendDecoded(dst, b []byte) []byte {
 	for at := 0; ; {
 		run := at
 		for at < len(b) && b[at] != '\\' {

@@ -110,7 +110,8 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.Msg
 // Parse any number of goroutines may read it.
 //
 // A Doc holds at most 10 bytes of nodes for a byte of text, plus what append
-// leaves unused, plus 16 to 32 bytes for every name of its largest object.
+// leaves unused, plus 16 to 32 bytes for every name of its largest object,
+// plus 1 KiB.
 type Doc struct {
 	raw   []byte
 	nodes []Node

@@ -64,10 +64,7 @@ func Compile(root *santhosh.Schema, opts Options) (*Program, error) {
 	if !p.dynamic {
 		p.skipReferences()
 	}
-	for i := range p.nodes {
-		n := &p.nodes[i]
-		n.slow = p.dynamic || n.leftover != nil
-	}
+	p.settle()
 	p.runs.New = func() any { return &run{program: p} }
 	return p, nil
 }

@@ -77,7 +77,7 @@ func (c *compiler) object(n *node, s *santhosh.Schema) {
 		o.takesOthers, o.others = true, c.ref(others)
 	}
 	o.walk = len(x) > 0 || len(o.patterns) > 0 || o.takesOthers || o.nameRule != none
-	o.plain = len(o.patterns) == 0 && o.nameRule == none && len(x) > 0
+	o.plain = len(o.patterns) == 0 && o.nameRule == none && len(x) > 0 && len(x) <= 64
 	if o.walk || s.MinProperties != nil || s.MaxProperties != nil {
 		n.object = o
 	}

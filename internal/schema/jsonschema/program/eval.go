@@ -10,16 +10,50 @@ func (r *run) eval(id ref, at uint32, m marks) bool {
 	if r.steps--; r.steps < 0 {
 		return false
 	}
-	n := &r.program.nodes[id]
-	v := &r.nodes[at]
-	kind := v.Kind & 7 // so that the compiler knows the shift is small
-	if n.kinds>>kind&1 == 0 {
-		return false
-	}
-	if n.pass>>kind&1 != 0 {
+	n, v := &r.program.nodes[id], &r.nodes[at]
+	switch t := n.tasks[v.Kind&7]; t {
+	case taskNone:
 		return true
+	case taskMore:
+		return r.keywords(n, v, at, m)
+	default:
+		return r.apply(t, n, v, at, m)
 	}
-	if n.slow {
+}
+
+// apply does one task of n with v. Its callers, the inner loops of a check,
+// see to taskNone and taskMore themselves: there a call that only leads to the
+// next one counts.
+func (r *run) apply(t task, n *node, v *jsontape.Node, at uint32, m marks) bool {
+	switch t {
+	case taskRefuse:
+		return false
+	case taskInteger:
+		if i, short := shortInt(r.raw[v.Off:v.End], v.Flags); short {
+			return i >= n.number.lowest && i <= n.number.highest
+		}
+		r.steps -= textSteps(v) // a literal may have 1000 digits
+		return n.allows(r.raw[v.Off:v.End], v.Flags)
+	case taskNumber:
+		r.steps -= textSteps(v)
+		return n.allows(r.raw[v.Off:v.End], v.Flags)
+	case taskLength:
+		return n.text.surely(int(v.End-v.Off), n.text.sureEscaped) || r.textAllows(n.text, v, at)
+	case taskFormat:
+		if v.Flags&jsontape.Escaped == 0 {
+			r.steps -= textSteps(v)
+			return n.text.format.check(view(r.raw[v.Off:v.End]))
+		}
+		return r.textAllows(n.text, v, at)
+	case taskText:
+		return r.textAllows(n.text, v, at)
+	case taskObject:
+		return r.object(n.object, v, at, m)
+	case taskArray:
+		return r.array(n.array, v, at, m)
+	case taskValue:
+		return r.contains(n.values, at)
+	case taskMarked:
 		return r.evalSlow(n, v, at, m)
 	}
 	return r.keywords(n, v, at, m)
@@ -162,43 +196,39 @@ func (r *run) members(o *objectRules, v *jsontape.Node, at uint32, m marks, seen
 // additionalProperties alone, where nobody asks what was evaluated. Most
 // objects are such, and most of a check is spent here.
 func (r *run) plainMembers(o *objectRules, count int, at uint32, seen []uint64) bool {
-	nodes, names := r.nodes, &o.names
+	r.steps -= count // for the schemas; object and array test the budget
+	nodes, names, known := r.nodes, &o.names, uint64(0)
 	for i := at + 1; count > 0; count-- {
 		name, value := &nodes[i], &nodes[i+1]
-		sub, hash := o.others, name.Hash()
-		var index int
-		s := &names.slots[int(hash)&(len(names.slots)-1)]
-		if name.Flags&jsontape.Escaped == 0 && s.is(r.raw, int(name.Off), int(name.End-name.Off), hash) {
-			index = int(s.index) - 1
-		} else {
-			index = names.find(r.text(name, i), hash)
+		s, sub := names.slot(name.Hash()), o.other
+		if name.Flags&jsontape.Escaped != 0 || !s.is(r.raw, int(name.Off), int(name.End-name.Off)) {
+			s = names.search(r.text(name, i), name.Hash())
 		}
-		if index >= 0 {
-			seen[index>>6] |= 1 << (index & 63)
-			if sub = o.members[index]; sub == none {
-				sub = o.others
-			}
+		if s != nil {
+			known |= 1 << ((s.index - 1) & 63)
+			sub = s.sub
 		}
-		if sub != none {
-			// This is eval by hand; object and array test the budget.
-			n, kind := &r.program.nodes[sub], value.Kind&7
-			r.steps--
-			switch {
-			case n.pass>>kind&1 != 0:
-			case n.kinds>>kind&1 == 0:
-				return false
-			case n.slow:
-				if !r.evalSlow(n, value, i+1, noMarks) {
-					return false
-				}
-			case !r.keywords(n, value, i+1, noMarks):
+		if sub == nil {
+			if o.closed {
 				return false
 			}
-		} else if o.closed {
-			return false
+			i = value.Next
+			continue
+		}
+		switch t := sub.tasks[value.Kind&7]; t {
+		case taskNone:
+		case taskMore:
+			if !r.keywords(sub, value, i+1, noMarks) {
+				return false
+			}
+		default:
+			if !r.apply(t, sub, value, i+1, noMarks) {
+				return false
+			}
 		}
 		i = value.Next
 	}
+	seen[0] = known
 	return true
 }
 
@@ -247,17 +277,16 @@ func (r *run) plainItems(id ref, count int, at uint32) bool {
 	n := &r.program.nodes[id]
 	for i := at + 1; count > 0; count-- {
 		v := &r.nodes[i]
-		kind := v.Kind & 7
-		switch {
-		case n.pass>>kind&1 != 0:
-		case n.kinds>>kind&1 == 0:
-			return false
-		case n.slow:
-			if !r.evalSlow(n, v, i, noMarks) {
+		switch t := n.tasks[v.Kind&7]; t {
+		case taskNone:
+		case taskMore:
+			if !r.keywords(n, v, i, noMarks) {
 				return false
 			}
-		case !r.keywords(n, v, i, noMarks):
-			return false
+		default:
+			if !r.apply(t, n, v, i, noMarks) {
+				return false
+			}
 		}
 		i = v.Next
 	}

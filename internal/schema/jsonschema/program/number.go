@@ -177,10 +177,10 @@ func shortInt(literal []byte, flags jsontape.Flags) (n int64, ok bool) {
 }
 
 // floorOf returns the integer below or at a literal of at most 18 bytes without
-// an exponent.
-func floorOf(literal []byte, flags jsontape.Flags) (n int64, ok bool) {
+// an exponent, and whether the literal is that integer.
+func floorOf(literal []byte, flags jsontape.Flags) (n int64, whole, ok bool) {
 	if len(literal) > 18 {
-		return 0, false
+		return 0, false, false
 	}
 	rest := literal
 	if flags&jsontape.Negative != 0 {
@@ -190,19 +190,25 @@ func floorOf(literal []byte, flags jsontape.Flags) (n int64, ok bool) {
 	for ; i < len(rest) && rest[i] != '.'; i++ {
 		c := rest[i] - '0'
 		if c > 9 {
-			return 0, false
+			return 0, false, false
 		}
 		n = n*10 + int64(c)
 	}
+	below := byte(0) // the digits after the point together
 	for i++; i < len(rest); i++ {
-		if rest[i]-'0' > 9 {
-			return 0, false
+		c := rest[i] - '0'
+		if c > 9 {
+			return 0, false, false
 		}
+		below |= c
 	}
 	if flags&jsontape.Negative != 0 {
-		n = -n - 1
+		n = -n
+		if below != 0 {
+			n--
+		}
 	}
-	return n, true
+	return n, below == 0, true
 }
 
 // allows is the verdict of type and of the number keywords on a number.
@@ -225,8 +231,9 @@ func (r *numberRules) allow(literal []byte, flags jsontape.Flags) bool {
 		}
 	}
 	if !short && len(r.divisors) == 0 {
-		if floor, ok := floorOf(literal, flags); ok && floor >= r.lowest && floor < r.highest {
-			return true // with the integers around it
+		floor, whole, ok := floorOf(literal, flags)
+		if ok && floor >= r.lowest && (floor < r.highest || whole && floor == r.highest) {
+			return true // with the integers around it, if it is none itself
 		}
 	}
 	d := ParseDecimal(literal)

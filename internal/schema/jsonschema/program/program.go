@@ -45,6 +45,7 @@ type node struct {
 	pass        kindSet // of these, the ones with nothing else to check
 	integerOnly bool    // a number must be an integer
 	slow        bool    // it has leftover rules, or the program is dynamic
+	tasks       [8]task // by kind: what follows from all of this
 	resource    int32   // the schema resource that it stands in; used for dynamic references only
 	values      *valueSet
 	number      *numberRules
@@ -77,14 +78,15 @@ type format struct {
 type objectRules struct {
 	fewest, most int
 	walk         bool // members must be looked at one by one
-	plain        bool // only properties and additionalProperties look at them
+	plain        bool // only properties and additionalProperties look at them, and 64 names at most are known
 	names        nameTable
 	members      []ref    // properties, by index; none: the name is only asked for
 	required     []uint64 // bits
 	patterns     []patternMember
-	others       ref  // additionalProperties
-	takesOthers  bool // additionalProperties is there, even if it is true
-	nameRule     ref  // propertyNames
+	others       ref   // additionalProperties
+	other        *node // the same, or nil
+	takesOthers  bool  // additionalProperties is there, even if it is true
+	nameRule     ref   // propertyNames
 	needs        []need
 	requiredList []string // in the schema's order, for the explanation
 	closed       bool     // additionalProperties is false itself

@@ -55,6 +55,7 @@ func stringKey(dst []byte, n int) []byte {
 type valueSet struct {
 	kinds   kindSet // of the values
 	strings nameTable
+	short   *shortSet // the same; nil where it does not take them
 	longest int       // bytes of strings
 	ints    []int64   // if every number is an integer of at most 18 digits, and they are few
 	keys    nameTable // of the numbers, arrays and objects
@@ -111,6 +112,7 @@ func newValueSet(want []any, single bool) *valueSet {
 		set.ints = ints
 	}
 	set.strings, set.keys = newNameTable(texts, hashText), newNameTable(keys, hashText)
+	set.short = newShortSet(texts)
 	return set
 }
 
@@ -129,15 +131,17 @@ func (r *run) contains(set *valueSet, at uint32) bool {
 	}
 	switch n.Kind {
 	case jsontape.String:
-		if n.Flags&jsontape.Escaped == 0 && int(n.End-n.Off) > set.longest {
-			return false // and not worth a hash
+		if n.Flags&jsontape.Escaped == 0 {
+			if int(n.End-n.Off) > set.longest {
+				return false // and not worth a hash
+			}
+			if set.short != nil && int(n.Off)+8 <= len(r.raw) {
+				return set.short.has(cut(r.raw, int(n.Off), int(n.End-n.Off)))
+			}
 		}
 		b := r.text(n, at)
 		if len(b) > set.longest {
 			return false
-		}
-		if list := set.strings.names; len(list) == 1 {
-			return list[0] == string(b)
 		}
 		return set.strings.find(b, hash(b)) >= 0
 	case jsontape.Number:

@@ -104,15 +104,15 @@ func TestNameTable(t *testing.T) {
 		near := "xx" + name + `":true`
 		s := &nameSlot{hash: h, index: 1}
 		s.remember(name)
-		if got := s.is([]byte(near), 2, len(name), h); got != (len(name) <= 16 && len(near) >= 2+8) {
+		if got := s.is([]byte(near), 2, len(name)); got != (len(name) <= 16 && len(near) >= 2+8) {
 			t.Errorf("%q is itself: %v", name, got)
 		}
-		if s.is([]byte("xx"+strings.Repeat("z", 24)), 2, len(name), h) && name != "" || s.is([]byte(near), 2, len(name)+1, h) {
+		if s.is([]byte("xx"+strings.Repeat("z", 24)), 2, len(name)) && name != "" || s.is([]byte(near), 2, len(name)+1) {
 			t.Errorf("%q is another", name)
 		}
 		if n := len(name); n > 0 && n <= 16 {
 			other := "xx" + name[:n-1] + "~" + `":true,"more":true`
-			if s.is([]byte(other), 2, n, h) {
+			if s.is([]byte(other), 2, n) {
 				t.Errorf("%q is %q, because they share a hash", name, other[2:2+n])
 			}
 		}
@@ -124,6 +124,43 @@ func TestNameTable(t *testing.T) {
 	}
 	if (&nameTable{}).find(nil, 0) != -1 {
 		t.Error("the empty table has something")
+	}
+}
+
+// Each of a few names has the first slot that its hash leads to for itself,
+// where a table within four times the least size allows it.
+func TestRoomForNames(t *testing.T) {
+	shared := 0
+	for count := 1; count <= fewNames; count++ {
+		names := make([]string, count)
+		for i := range names {
+			names[i] = fmt.Sprint("member_", count, "_", i)
+		}
+		table := newNameTable(names, jsontape.HashName)
+		for i, name := range names {
+			h := jsontape.HashName(name)
+			if got := table.find([]byte(name), h); got != i {
+				t.Fatalf("%q of %d names is %d, want %d", name, count, got, i)
+			}
+			if int(table.slot(h).index) != i+1 {
+				shared++
+			}
+			if got := table.find([]byte(name+"x"), jsontape.HashName(name+"x")); got >= 0 {
+				t.Errorf("%q is found at %d", name+"x", got)
+			}
+		}
+		if len(table.slots) > 16*count {
+			t.Errorf("%d names take %d slots", count, len(table.slots))
+		}
+	}
+	if all := fewNames * (fewNames + 1) / 2; shared > all/10 {
+		t.Errorf("%d of %d names share a slot", shared, all)
+	}
+	same := newNameTable([]string{"a", "b", "c"}, func(string) uint32 { return 7 })
+	for i, name := range same.names {
+		if got := same.find([]byte(name), 7); got != i {
+			t.Errorf("of one hash, %q is %d, want %d", name, got, i)
+		}
 	}
 }
 
