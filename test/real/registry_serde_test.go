@@ -83,7 +83,7 @@ var misframing = []struct {
 	mutant real.Mutant
 	says   string
 }{
-	{"another magic byte", real.Mutant{File: "internal/gateway/body.go", Old: "b.buf[4] = 0, byte(id>>24)", New: "b.buf[4] = 7, byte(id>>24)"}, "magic byte"},
+	{"another magic byte", real.Mutant{File: "internal/gateway/body.go", Old: "buf[4] = 0, byte(id>>24)", New: "buf[4] = 7, byte(id>>24)"}, "magic byte"},
 	{"an id that the registry does not have", real.Mutant{File: "internal/gateway/body.go", Old: "id := uint32(schemaID)", New: "id := uint32(schemaID) + 1<<20"}, "40403"},
 }
 

@@ -89,7 +89,7 @@ func suspects() []suspect {
 			name: "the buffer is used again after the deadline",
 			edits: []mutant.Edit{{File: deliver,
 				Old: "\tif !f.wait(deadline) {\n",
-				New: "\tif !f.wait(deadline) {\n\t\tif again := rec.Release; again != nil {\n\t\t\trec.Release = nil\n\t\t\tagain()\n\t\t}\n"}},
+				New: "\tif !f.wait(deadline) {\n\t\tif again := f.release; again != nil {\n\t\t\tf.release = nil\n\t\t\tagain()\n\t\t}\n"}},
 			kinds: []string{"CHANGED"}, faults: []string{"the brokers hang"},
 			room: "./internal/app", test: "TestOneHungBroker",
 			virtual: "CHANGED:",
