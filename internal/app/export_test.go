@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cxrelay/cxrelay/internal/config"
+	"github.com/cxrelay/cxrelay/internal/gateway"
 	"github.com/cxrelay/cxrelay/internal/schema"
 	"github.com/cxrelay/cxrelay/internal/schema/jsonschema"
 )
@@ -32,3 +33,6 @@ func ShadowCompared(log *slog.Logger, reg prometheus.Registerer) (func(jsonschem
 	}
 	return s.compared, nil
 }
+
+// Ahead is what a reload does for schemas before that share takes effect.
+func Ahead(share float64, schemas gateway.Schemas, pins []schema.Pin) { ahead(share, schemas, pins) }

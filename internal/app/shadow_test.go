@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cxrelay/cxrelay/internal/app"
+	"github.com/cxrelay/cxrelay/internal/jsontape"
 	"github.com/cxrelay/cxrelay/internal/schema"
 	"github.com/cxrelay/cxrelay/internal/schema/jsonschema"
 )
@@ -221,5 +223,47 @@ func BenchmarkShadowDraw(b *testing.B) {
 		if draw() {
 			b.Fatal("drew a check")
 		}
+	}
+}
+
+// schemasByVersion is a gateway.Schemas of fixed validators.
+type schemasByVersion map[int]schema.Validator
+
+func (s schemasByVersion) Lookup(subject string, version int) (*schema.Schema, error) {
+	v, ok := s[version]
+	if !ok {
+		return nil, schema.ErrUnavailable
+	}
+	return &schema.Schema{Subject: subject, Version: version, Validator: v}, nil
+}
+
+// A reload that turns the shadow on makes the judges before, so that no event
+// waits for that; one that does not makes none.
+func TestShadowIsMadeAhead(t *testing.T) {
+	var properties []string
+	for i := range 50 {
+		properties = append(properties, fmt.Sprintf(`"p%d":{"type":"string","pattern":"^a{%d}$"}`, i, i))
+	}
+	text := `{"properties":{` + strings.Join(properties, ",") + `}}`
+	firstCheck := func(share float64) uint64 {
+		v, err := jsonschema.New(jsonschema.Options{Shadow: func() bool { return true }})(schema.Definition{Subject: "s", Version: 2, Type: "JSON", Text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		app.Ahead(share, schemasByVersion{2: v}, []schema.Pin{{Subject: "s", Version: 1}, {Subject: "s", Version: 2}})
+		doc := new(jsontape.Doc)
+		if err := doc.Parse([]byte(`{"p1":"a"}`), jsontape.Limits{}); err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, violations, err := v.Check(doc, nil); violations != nil || err != nil {
+			t.Fatal(violations, err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.Mallocs - before.Mallocs
+	}
+	if ahead, late := firstCheck(0.01), firstCheck(0); 10*ahead > late {
+		t.Errorf("the first check makes %d allocations with a judge that was made ahead, %d without", ahead, late)
 	}
 }
