@@ -4,4 +4,4 @@ package app_test
 
 // stormSeeds is less under the race detector, which makes a storm six times as
 // long.
-const stormSeeds = 8
+const stormSeeds = 6
