@@ -49,12 +49,18 @@ func compareEngines(t *testing.T, seed uint64) (compiled bool, valid, invalid in
 		}
 		invalid++
 		lawful(t, got)
+		if len(got) == mostViolations || len(plain) == mostViolations {
+			continue // what was cut off depends on the places of wrong names, see comparable
+		}
 		if a, b := comparable(got), comparable(plain); !reflect.DeepEqual(a, b) {
 			t.Fatalf("seed %d: schema %s\nbody %s\nfast    %q\nlibrary %q", seed, text, body, a, b)
 		}
 	}
 	return true, valid, invalid
 }
+
+// mostViolations is how many are told of one payload.
+const mostViolations = 20
 
 // comparable leaves out what the library does not know for sure: which two
 // items of several pairs are equal, and the place of a wrong member name (see
