@@ -9,7 +9,7 @@
 #   make storm        the relay under load, attack and faults for DURATION, judged; SEED=n repeats a schedule
 #   make storm-tests  the storm's targets, and relays with a fault that it must convict
 #   make storm-real   the storm on three brokers of Apache Kafka
-#   make soak         half an hour of it, with 200 kills of the relay
+#   make soak         half an hour of it and more, until 200 kills of the relay and ten million events
 #   make bench        Go benchmarks per package, with allocations
 #   make bench-relay  CPU per event of the whole binary against a bare floor
 #   make dev          the relay with an in-process broker and registry
@@ -94,10 +94,12 @@ storm: build
 	$(STORM)/cmd -relay $(BIN)/cxrelay -broker $(STORM)/broker -dir $(STORM)/last -length $(DURATION) -seed $(SEED) -rate $(RATE) $(STORM_FLAGS)
 	cd test/storm/plot && $(GO) run . "$(CURDIR)/$(STORM)/last/report.json" "$(CURDIR)/$(STORM)/last/storm.png"
 
-# Ten million events in half an hour, if the machine can; every sixth fault kills the relay.
+# Half an hour, and on until ten million events were sent and the relay was killed
+# 200 times, but no longer than 45 minutes. Two faults of five kill the relay. The
+# senders have as many connections as keep them sending while a broker hangs.
 soak:
-	$(MAKE) storm DURATION=$(if $(filter 60s,$(DURATION)),30m,$(DURATION)) RATE=$(if $(filter 500,$(RATE)),5600,$(RATE)) \
-		STORM_FLAGS='-often "the relay is killed" -often "the relay is killed" -often "the relay is killed" -often "the relay is killed" -often "the relay is killed" -contacts 2000'
+	$(MAKE) storm DURATION=$(if $(filter 60s,$(DURATION)),30m,$(DURATION)) RATE=$(if $(filter 500,$(RATE)),6000,$(RATE)) \
+		STORM_FLAGS='-often "the relay is killed=16" -events 10000000 -kills 200 -most 45m -contacts 2000 -connections 1000 $(STORM_FLAGS)'
 
 storm-tests:
 	$(GO) vet -tags storm ./test/storm/...

@@ -16,7 +16,7 @@ import (
 // ownFaults are those of the relay itself, its registry and its senders.
 func (s *storm) ownFaults() []chaos.Fault {
 	all := []chaos.Fault{
-		{Name: "the relay is killed", Begin: func(ctx context.Context) error { s.relay.kill(); return s.back(ctx) }},
+		{Name: "the relay is killed", Begin: func(ctx context.Context) error { s.kill(); return s.back(ctx) }},
 		{Name: "the relay is restarted", Begin: func(ctx context.Context) error { s.relay.term(&s.facts); return s.back(ctx) }},
 		{Name: "the relay is reloaded many times", Begin: s.reloads()},
 		{Name: "the registry is cut off", Min: time.Second, Max: 4 * time.Second,
@@ -45,13 +45,19 @@ func (s *storm) killedMeanwhile(f chaos.Fault) chaos.Fault {
 	end := f.End
 	f.Name = "the relay is killed while " + f.Name
 	f.End = func(ctx context.Context) error {
-		s.relay.kill()
+		s.kill()
 		if err := end(ctx); err != nil {
 			return err
 		}
 		return s.back(ctx)
 	}
 	return f
+}
+
+// kill ends the relay as a power cut would, and counts it.
+func (s *storm) kill() {
+	s.relay.kill()
+	s.kills.Add(1)
 }
 
 // back starts the relay again, and measures how long it takes until an event

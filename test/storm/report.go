@@ -16,8 +16,10 @@ import (
 
 // Facts are what a storm saw beside the journal.
 type Facts struct {
-	Faults   map[string]int  `json:"faults"` // how often each happened
-	Starts   int             `json:"starts"` // of the relay, after the first
+	Faults   map[string]int  `json:"faults"`  // how often each happened
+	Starts   int             `json:"starts"`  // of the relay, after the first
+	Kills    int             `json:"kills"`   // of it, by SIGKILL
+	Skipped  int             `json:"skipped"` // events that never came into being: their contact had too much to send
 	Restart  time.Duration   `json:"restart"`
 	Restarts []time.Duration `json:"restarts"` // from each start to the first accepted event
 	Alive    time.Duration   `json:"alive"`    // from the last fault until it was sure that events are accepted
@@ -89,6 +91,10 @@ func (s *storm) report(v *judge.Verdict) (*Report, error) {
 
 func (s *storm) limits(r *Report) {
 	l, f := s.Limits, &s.facts
+	f.Kills, f.Skipped = int(s.kills.Load()), int(s.stats.Skipped.Load())
+	if !s.reached() {
+		f.fault("TOO SHORT: %d events and %d kills, %d and %d are wanted", r.Verdict.Events, f.Kills, s.Goals.Events, s.Goals.Kills)
+	}
 	if l.RSS > 0 && r.PeakRSS > l.RSS {
 		f.fault("BOUNDS: %d MiB of memory, %d are allowed", r.PeakRSS>>20, l.RSS>>20)
 	}
@@ -115,8 +121,9 @@ func (r *Report) String() string {
 	for _, broken := range r.Facts.Broken {
 		fmt.Fprintln(&b, broken)
 	}
-	fmt.Fprintf(&b, "relay started %d times, at most %s to the first accepted event; alive %s after the last fault; peak RSS %d MiB; %d series\n",
-		r.Facts.Starts, round(r.Facts.Restart), round(r.Facts.Alive), r.PeakRSS>>20, r.Facts.Series)
+	fmt.Fprintf(&b, "relay started %d times, killed %d times, at most %s to the first accepted event; alive %s after the last fault; peak RSS %d MiB; %d series\n",
+		r.Facts.Starts, r.Facts.Kills, round(r.Facts.Restart), round(r.Facts.Alive), r.PeakRSS>>20, r.Facts.Series)
+	fmt.Fprintf(&b, "arrivals that came to nothing, as their contact had too much to send: %d\n", r.Facts.Skipped)
 	fmt.Fprintf(&b, "answers %d: p50 %s, p99 %s, max %s, refused %v\n", r.Answers.Answers, round(r.Answers.P50), round(r.Answers.P99), round(r.Answers.Max), r.Answers.Refused)
 	fmt.Fprintf(&b, "%-62s %5s %8s %8s %8s %9s  %s\n", "fault", "times", "p50", "p99", "max", "recovery", "refused")
 	for _, w := range r.byFault() {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cxrelay/cxrelay/test/pace"
@@ -42,6 +43,7 @@ type Options struct {
 	Kafka   Kafka
 	Seed    uint64
 	Length  time.Duration // of load and faults together
+	Goals   Goals         // for which it goes on when its length is over
 	Calm    bool          // no faults
 	Only    []string      // faults whose names hold one of these; none: all
 	Often   []string      // names of faults that are dealt once more for each time they stand here
@@ -121,6 +123,7 @@ type storm struct {
 	server   *http.Server
 	watch    *watch
 	stats    load.Stats
+	kills    atomic.Int64
 	facts    Facts
 }
 
@@ -182,8 +185,10 @@ func (s *storm) blow(ctx context.Context) error {
 			}
 		})
 	}
-	sending, enough := context.WithTimeout(ctx, s.Length)
+	sending, enough := context.WithCancel(ctx)
 	defer enough()
+	calm := make(chan struct{})
+	run("length", func() error { defer enough(); s.last(sending, calm); return nil })
 	run("load", func() error { return load.Run(sending, s.load(), &s.stats) })
 	if s.Attacks > 0 {
 		run("attacks", func() error {
@@ -198,7 +203,7 @@ func (s *storm) blow(ctx context.Context) error {
 	run("faults", func() error {
 		defer watched()
 		defer func() { <-sending.Done() }()
-		return s.faults(sending)
+		return s.faults(sending, calm)
 	})
 	all.Wait()
 	close(problems)
@@ -214,12 +219,19 @@ func (s *storm) load() load.Options {
 	return o
 }
 
-// faults begins and ends one fault after the other, and looks in the end
-// whether the relay is alive.
-func (s *storm) faults(ctx context.Context) error {
-	const front, tail = 3 * time.Second, 8 * time.Second
-	until := time.Now().Add(s.Length - tail)
+// faults begins and ends one fault after the other until calm is closed, and
+// looks in the end whether the relay is alive.
+func (s *storm) faults(ctx context.Context, calm <-chan struct{}) error {
+	const front = 3 * time.Second
 	pause := func(d time.Duration) bool { return pace.Wait(ctx, d) }
+	blowing := func() bool {
+		select {
+		case <-calm:
+			return false
+		default:
+			return !s.Calm
+		}
+	}
 	if !pause(front) {
 		return nil
 	}
@@ -228,7 +240,7 @@ func (s *storm) faults(ctx context.Context) error {
 		return fmt.Errorf("no fault has a name with one of %q in it", s.Only)
 	}
 	list := chaos.NewDeck(some, s.random)
-	for !s.Calm && time.Now().Before(until) {
+	for blowing() {
 		fault, length := list.Draw()
 		if err := s.fault(ctx, fault, length); err != nil {
 			return err
