@@ -90,6 +90,7 @@ test-real:
 # Leaves journal, logs, report (text, JSON, picture) in bin/storm/last.
 storm: build
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(STORM)/ ./test/storm/broker ./test/storm/cmd
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(STORM)/judge ./test/storm/judge/cmd
 	rm -rf $(STORM)/last && mkdir -p $(STORM)/last
 	$(STORM)/cmd -relay $(BIN)/cxrelay -broker $(STORM)/broker -dir $(STORM)/last -length $(DURATION) -seed $(SEED) -rate $(RATE) $(STORM_FLAGS)
 	cd test/storm/plot && $(GO) run . "$(CURDIR)/$(STORM)/last/report.json" "$(CURDIR)/$(STORM)/last/storm.png"
@@ -104,7 +105,7 @@ soak:
 storm-tests:
 	$(GO) vet -tags storm ./test/storm/...
 	cd test/storm/plot && $(GO) vet ./...
-	$(GO) test -tags storm -count=1 -timeout 20m -v ./test/storm ./test/storm/mutants
+	$(GO) test -tags storm -count=1 -timeout 20m -v ./test/storm ./test/storm/mutants ./test/storm/judge/cmd
 
 storm-real:
 	$(GO) test -tags 'real storm' -count=1 -timeout 15m -v -run TestOnKafka ./test/storm

@@ -95,6 +95,9 @@ func (s *storm) limits(r *Report) {
 	if !s.reached() {
 		f.fault("TOO SHORT: %d events and %d kills, %d and %d are wanted", r.Verdict.Events, f.Kills, s.Goals.Events, s.Goals.Kills)
 	}
+	if r.Verdict.Refused > 0 {
+		f.fault("TURNED AWAY: %d attempts of our own senders were answered 4xx", r.Verdict.Refused)
+	}
 	if l.RSS > 0 && r.PeakRSS > l.RSS {
 		f.fault("BOUNDS: %d MiB of memory, %d are allowed", r.PeakRSS>>20, l.RSS>>20)
 	}

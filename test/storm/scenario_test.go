@@ -148,7 +148,7 @@ func TestClockJumps(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	o := storm.Options{Relay: relay, Length: 25 * time.Second, Only: []string{"the brokers hang"}, Hold: 3 * time.Second}
+	o := storm.Options{Relay: relay, ClockJumps: true, Length: 25 * time.Second, Only: []string{"the brokers hang"}, Hold: 3 * time.Second}
 	o.Limits.Late = time.Second
 	run(t, o)
 }

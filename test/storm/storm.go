@@ -5,13 +5,11 @@ package storm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -53,7 +51,9 @@ type Options struct {
 	Attacks float64      // a second
 	Slow    int          // connections of the fault "slow clients"
 	Env     []string     // for the relay, such as GOMEMLIMIT
-	Limits  Limits
+
+	ClockJumps bool // the relay has a clock of its own
+	Limits     Limits
 }
 
 // Limits are what a run must keep within, beside the promise.
@@ -89,8 +89,9 @@ const (
 	Partitions = 8 // of each topic; pinned
 	subject    = "cxone-data-action-v1"
 	schema     = `{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","required":["actionType","contactId"],` +
-		`"properties":{"actionType":{"type":"string"},"contactId":{"type":["string","number"]}}}`
+		`"properties":{"actionType":{"type":"string"},"contactId":{"type":["string","number"]},"a":{"type":"integer"}}}`
 	secret   = "the secret of the storm"
+	stampKey = "the key of the storm's hooks, 32 bytes and more" // of signatures with a time
 	maxBody  = 960 << 10
 	deadline = 2 * time.Second
 )
@@ -193,7 +194,8 @@ func (s *storm) blow(ctx context.Context) error {
 	if s.Attacks > 0 {
 		run("attacks", func() error {
 			return load.Storm(sending, load.AttackOptions{
-				Address: s.relay.listen, Path: path, Secret: secret, Journal: s.journal, Seed: s.Seed, Rate: s.Attacks, MaxBody: maxBody, Beside: 64,
+				Address: s.relay.listen, Path: path, Secret: secret, Timed: timed, Stamped: load.Stamped{Key: stampKey},
+				Journal: s.journal, Seed: s.Seed, Rate: s.Attacks, MaxBody: maxBody, Beside: 64,
 			})
 		})
 	}
@@ -216,6 +218,10 @@ func (s *storm) blow(ctx context.Context) error {
 func (s *storm) load() load.Options {
 	o := s.Load
 	o.URLs, o.Secret, o.Journal, o.Seed, o.Types, o.MaxBody = []string{s.relay.url}, secret, s.journal, s.Seed, Types(), maxBody-1024
+	o.Stamped = load.Stamped{URLs: []string{"http://" + s.relay.listen + timed}, Key: stampKey, Share: 0.2}
+	if s.ClockJumps {
+		o.Stamped.Share = 0 // what was signed just now is stale
+	}
 	return o
 }
 
@@ -304,25 +310,14 @@ func (s *storm) judge(ctx context.Context) (*Report, error) {
 	if err := s.journal.Close(); err != nil {
 		return nil, err
 	}
-	j := judge.New()
-	j.Forgetful = s.Kafka.Forgetful()
-	file, err := os.Open(s.path("journal"))
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	if err := j.Journal(file); err != nil {
-		return nil, err
-	}
-	log, err := os.Open(s.relay.log)
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
 	reading, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	if err := errors.Join(j.Log(log), j.Read(reading, s.Kafka.Brokers(), Topics()...)); err != nil {
+	v, err := judge.Evidence{
+		Journal: s.path("journal"), Log: s.relay.log, Brokers: s.Kafka.Brokers(),
+		Accepted: s.Limits.Accepted, Forgetful: s.Kafka.Forgetful(), AnyTime: s.ClockJumps,
+	}.Judge(reading)
+	if err != nil {
 		return nil, err
 	}
-	return s.report(j.Verdict(s.Limits.Accepted))
+	return s.report(v)
 }

@@ -37,7 +37,7 @@ func (j *Judge) Read(ctx context.Context, brokers []string, topics ...string) er
 			}
 			j.Record(&Record{
 				Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value,
-				EventID: header(r, "cxrelay-event-id"), Origin: header(r, "cxrelay-origin"),
+				EventID: header(r, "cxrelay-event-id"), Origin: header(r, "cxrelay-origin"), Labels: labels(r),
 			})
 			if r.Offset == end-1 {
 				delete(left, at)

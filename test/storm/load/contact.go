@@ -19,10 +19,11 @@ const (
 
 // contact sends the events of one contact.
 type contact struct {
-	load  *load
-	name  string
-	waits bool
-	tries int // 0: until it is accepted or refused for good
+	load    *load
+	name    string
+	waits   bool
+	stamped bool
+	tries   int // 0: until it is accepted or refused for good
 
 	mu     sync.Mutex
 	random *rand.Rand
@@ -37,6 +38,7 @@ func newContact(l *load, i int) *contact {
 	if c.random.Float64() < l.o.Habits.GivesUp {
 		c.tries = max(1, l.o.Habits.Tries)
 	}
+	c.stamped = c.random.Float64() < l.o.Stamped.Share
 	return c
 }
 
@@ -96,7 +98,7 @@ func (c *contact) send(ctx context.Context, p plan) {
 	if !c.load.slot(ctx) {
 		return
 	}
-	e := c.load.born(c.name, p)
+	e := c.load.born(c.name, c.stamped, p)
 	c.load.free()
 	var repeats sync.WaitGroup
 	if p.repeat && p.beside {
@@ -138,7 +140,11 @@ func (l *load) attempt(ctx context.Context, e *event, hangUp bool) journal.Answe
 	}
 	defer l.free()
 	n := int(e.attempts.Add(1)) - 1
-	url := l.o.URLs[l.turn.Add(1)%uint64(len(l.o.URLs))]
+	urls := l.o.URLs
+	if e.stamped {
+		urls = l.o.Stamped.URLs
+	}
+	url := urls[l.turn.Add(1)%uint64(len(urls))]
 	l.stats.Attempts.Add(1)
 	l.o.Journal.Send(e.Number, n, time.Now())
 	a := l.post(ctx, url, e, hangUp)

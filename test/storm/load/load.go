@@ -23,6 +23,7 @@ import (
 type Options struct {
 	URLs    []string // of the relays; attempts go to them in turn
 	Secret  string
+	Stamped Stamped // another source of them; no share: nobody sends there
 	Journal *journal.Writer
 	Seed    uint64
 
@@ -172,12 +173,13 @@ type event struct {
 	journal.Event
 	body      []byte
 	signature string
+	stamped   bool
 	attempts  atomic.Int64
 }
 
 // born writes the event down and signs it.
-func (l *load) born(contact string, p plan) *event {
-	e := &event{}
+func (l *load) born(contact string, stamped bool, p plan) *event {
+	e := &event{stamped: stamped}
 	e.Event = l.o.Journal.Event(journal.Event{Contact: contact, Type: p.kind.Name, Topic: p.kind.Topic}, func(number int) string {
 		e.body = body(number, contact, p)
 		sum := sha256.Sum256(e.body)
@@ -193,5 +195,5 @@ func Once(ctx context.Context, o Options, contact string) journal.Answer {
 	l := &load{o: o, stats: new(Stats), slots: make(chan struct{}, 1), client: &http.Client{
 		Timeout: 15 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true},
 	}}
-	return l.attempt(ctx, l.born(contact, plan{kind: o.Types[0]}), false)
+	return l.attempt(ctx, l.born(contact, false, plan{kind: o.Types[0]}), false)
 }
