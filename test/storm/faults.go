@@ -17,7 +17,7 @@ import (
 func (s *storm) ownFaults() []chaos.Fault {
 	all := []chaos.Fault{
 		{Name: "the relay is killed", Begin: func(ctx context.Context) error { s.kill(); return s.back(ctx) }},
-		{Name: "the relay is restarted", Begin: func(ctx context.Context) error { s.relay.term(&s.facts); return s.back(ctx) }},
+		{Name: "the relay is restarted", Begin: func(ctx context.Context) error { s.watch.look(); s.relay.term(&s.facts); return s.back(ctx) }},
 		{Name: "the relay is reloaded many times", Begin: s.reloads()},
 		{Name: "the registry is cut off", Min: time.Second, Max: 4 * time.Second,
 			Begin: func(context.Context) error {
@@ -56,6 +56,7 @@ func (s *storm) killedMeanwhile(f chaos.Fault) chaos.Fault {
 
 // kill ends the relay as a power cut would, and counts it.
 func (s *storm) kill() {
+	s.watch.look()
 	s.relay.kill()
 	s.kills.Add(1)
 }

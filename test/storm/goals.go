@@ -16,8 +16,12 @@ type Goals struct {
 	Most   time.Duration // of the storm, whatever is reached by then; needed if there is a goal
 }
 
-// tail is how long load goes on when no fault begins any more.
-const tail = 8 * time.Second
+// There is load for so long before the first fault, and when no fault begins
+// any more.
+const (
+	front = 3 * time.Second
+	tail  = 8 * time.Second
+)
 
 // last lets the storm blow as long as it must: it closes calm when no fault
 // may begin any more, and returns when no event may.

@@ -216,27 +216,3 @@ func (r *relay) settle(ctx context.Context, f *Facts) {
 	}
 	f.Series = len(m)
 }
-
-// leaks looks for the secret, and for what attackers sent, where neither belongs.
-func (r *relay) leaks(ctx context.Context, secret string, f *Facts) {
-	look := func(where string, text []byte, forbidden ...string) {
-		for _, word := range forbidden {
-			if bytes.Contains(text, []byte(word)) {
-				f.fault("LEAKED: %q is in %s", word, where)
-			}
-		}
-	}
-	for _, p := range []string{"/metrics", "/api/v1/status", "/-/ready", "/debug/pprof/heap?debug=1", "/debug/pprof/goroutine?debug=1"} {
-		_, body, err := r.get(ctx, p)
-		if err != nil {
-			f.fault("ENDED: %s: %v", p, err)
-			continue
-		}
-		look(p, body, secret, "EVIL-")
-	}
-	log, err := os.ReadFile(r.log)
-	if err != nil {
-		f.fault("ENDED: the log: %v", err)
-	}
-	look("the log", log, secret)
-}

@@ -49,12 +49,16 @@ type Options struct {
 	Log     *slog.Logger
 	Load    load.Options // Secret, Journal, URLs, Seed and Types are filled in
 	Attacks float64      // a second
+	Waves   Waves        // zero: attackers stay
 	Slow    int          // connections of the fault "slow clients"
 	Env     []string     // for the relay, such as GOMEMLIMIT
 
 	ClockJumps bool // the relay has a clock of its own
 	Limits     Limits
 }
+
+// Waves are for how long attackers come, and for how long they go, in turn.
+type Waves struct{ Come, Go time.Duration }
 
 // Limits are what a run must keep within, beside the promise.
 type Limits struct {
@@ -94,6 +98,8 @@ const (
 	stampKey = "the key of the storm's hooks, 32 bytes and more" // of signatures with a time
 	maxBody  = 960 << 10
 	deadline = 2 * time.Second
+
+	attackers = 64 // attacks at the same time
 )
 
 // Run is one storm. The error tells what kept it from being one; a broken
@@ -192,12 +198,7 @@ func (s *storm) blow(ctx context.Context) error {
 	run("length", func() error { defer enough(); s.last(sending, calm); return nil })
 	run("load", func() error { return load.Run(sending, s.load(), &s.stats) })
 	if s.Attacks > 0 {
-		run("attacks", func() error {
-			return load.Storm(sending, load.AttackOptions{
-				Address: s.relay.listen, Path: path, Secret: secret, Timed: timed, Stamped: load.Stamped{Key: stampKey},
-				Journal: s.journal, Seed: s.Seed, Rate: s.Attacks, MaxBody: maxBody, Beside: 64,
-			})
-		})
+		run("attacks", func() error { return s.attack(sending) })
 	}
 	watching, watched := context.WithCancel(ctx)
 	defer watched()
@@ -215,6 +216,35 @@ func (s *storm) blow(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// attack lets attackers come. In waves each coming and going is in the journal.
+func (s *storm) attack(ctx context.Context) error {
+	o := load.AttackOptions{
+		Address: s.relay.listen, Path: path, Secret: secret, Timed: timed, Stamped: load.Stamped{Key: stampKey},
+		Journal: s.journal, Seed: s.Seed, Rate: s.Attacks, MaxBody: maxBody, Beside: attackers,
+	}
+	if s.Waves == (Waves{}) {
+		return load.Storm(ctx, o)
+	}
+	for pace.Wait(ctx, front); ctx.Err() == nil; o.Seed++ {
+		s.journal.Mark(time.Now(), Quiet)
+		pace.Wait(ctx, s.Waves.Go)
+		s.journal.Mark(time.Now(), Attacked)
+		wave, gone := context.WithTimeout(ctx, s.Waves.Come)
+		err := load.Storm(wave, o)
+		gone()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// What windows are called in which attackers are gone and there.
+const (
+	Quiet    = "attackers go"
+	Attacked = "attackers come"
+)
+
 func (s *storm) load() load.Options {
 	o := s.Load
 	o.URLs, o.Secret, o.Journal, o.Seed, o.Types, o.MaxBody = []string{s.relay.url}, secret, s.journal, s.Seed, Types(), maxBody-1024
@@ -228,7 +258,6 @@ func (s *storm) load() load.Options {
 // faults begins and ends one fault after the other until calm is closed, and
 // looks in the end whether the relay is alive.
 func (s *storm) faults(ctx context.Context, calm <-chan struct{}) error {
-	const front = 3 * time.Second
 	pause := func(d time.Duration) bool { return pace.Wait(ctx, d) }
 	blowing := func() bool {
 		select {
@@ -289,13 +318,17 @@ func (s *storm) fault(ctx context.Context, f chaos.Fault, length time.Duration) 
 	}
 	s.facts.Faults[f.Name]++
 	if f.End == nil {
+		if f.Lasts > 0 {
+			pace.Wait(ctx, f.Lasts)
+			s.journal.Mark(time.Now(), endMark+f.Name)
+		}
 		return nil
 	}
 	if s.Hold > 0 {
 		length = s.Hold
 	}
 	pace.Wait(ctx, length)
-	s.journal.Mark(time.Now(), "end: "+f.Name)
+	s.journal.Mark(time.Now(), endMark+f.Name)
 	if err := f.End(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("end %s: %w", f.Name, err)
 	}
@@ -304,9 +337,15 @@ func (s *storm) fault(ctx context.Context, f chaos.Fault, length time.Duration) 
 
 // judge ends the relay and looks at what is left.
 func (s *storm) judge(ctx context.Context) (*Report, error) {
+	s.watch.look()
 	s.relay.settle(ctx, &s.facts)
-	s.relay.leaks(ctx, secret, &s.facts)
+	found := leaks{&s.facts}
+	found.running(ctx, s.relay)
 	s.relay.term(&s.facts)
+	const dump = "the relay dumps its stacks"
+	s.journal.Mark(time.Now(), dump)
+	s.facts.Faults[dump]++
+	found.crash(ctx, s.relay)
 	if err := s.journal.Close(); err != nil {
 		return nil, err
 	}

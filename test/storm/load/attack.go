@@ -40,13 +40,21 @@ type AttackOptions struct {
 	Beside  int     // attacks at the same time, at most
 }
 
+// What the ids of attacks begin with: those of all, and those of requests
+// without a valid signature, which must not even be in a log.
+const (
+	Evil   = "EVIL-"
+	Forged = Evil + "FORGED-"
+)
+
 // attacker makes requests.
 type attacker struct {
-	o AttackOptions
-	n int
+	o     AttackOptions
+	n     int
+	front string // of its ids
 }
 
-func (a *attacker) id() string { return fmt.Sprintf("EVIL-%d-%d", a.o.Seed, a.n) }
+func (a *attacker) id() string { return fmt.Sprintf("%s%d-%d", a.front, a.o.Seed, a.n) }
 
 // evil is a body that would be taken if it were signed.
 func (a *attacker) evil() []byte {
@@ -76,7 +84,7 @@ func (a *attacker) right(body []byte) string { return signed(Sign(a.o.Secret, bo
 
 // Attacks lists them all.
 func Attacks() []Attack {
-	return slices.Concat(forgeries(), signatures(), replays(), payloads(), broken(), wires())
+	return slices.Concat(forgeries(), signatures(), replays(), borrowed(), payloads(), broken(), wires())
 }
 
 // Storm attacks until ctx ends or Count is reached: each attack in turn, in
@@ -101,7 +109,12 @@ func Storm(ctx context.Context, o AttackOptions) error {
 		if ctx.Err() != nil {
 			break
 		}
-		attack, request := all[n%len(all)], all[n%len(all)].make(&attacker{o: o, n: n})
+		attack := all[n%len(all)]
+		a := &attacker{o: o, n: n, front: Evil}
+		if attack.due == http.StatusUnauthorized {
+			a.front = Forged
+		}
+		request := attack.make(a)
 		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots }()

@@ -105,7 +105,7 @@ func signatures() []Attack {
 		right("0x before the right signature", func(s string) string { return "0x" + s }),
 		right("the right signature in quotes", func(s string) string { return `"` + s + `"` }),
 		right("a space in the right signature", func(s string) string { return s[:32] + " " + s[32:] }),
-		right("digits of another alphabet", func(s string) string { return strings.ReplaceAll(s, "0", "\u0660") }),
+		right("a digit of another width", func(s string) string { return string(rune(s[0])+0xfee0) + s[1:] }),
 		value("a wrong signature in capitals", func(a *attacker, b []byte) string { return strings.ToUpper(Sign(a.o.Secret+"x", b)) }),
 		value("the right signature in base64", func(a *attacker, b []byte) string { return base64.StdEncoding.EncodeToString(mac(a.o.Secret, b)) }),
 		value("HMAC-SHA1", func(a *attacker, b []byte) string {
@@ -127,73 +127,88 @@ func signatures() []Attack {
 // window is how far a signed time may be from the relay's clock.
 const window = 5 * time.Minute
 
-// replays were truly signed, with a time in the signature, but not for this
-// request, or not for now.
+// stamp is a time as Standard Webhooks has it, so long from now.
+func stamp(after time.Duration) string { return strconv.FormatInt(time.Now().Add(after).Unix(), 10) }
+
+// stamped are the header lines of Standard Webhooks.
+func stamped(id, stamp, signature string) []string {
+	return []string{"webhook-id: " + id, "webhook-timestamp: " + stamp, "webhook-signature: " + signature}
+}
+
+// timed forges a request to the source whose signatures have a time.
+func timed(name string, lines func(a *attacker, body []byte) []string) Attack {
+	return forged(name, func(a *attacker) []byte {
+		b := a.evil()
+		return a.request(http.MethodPost, a.o.Timed, b, lines(a, b)...)
+	})
+}
+
+// replays were truly signed, but not for now.
 func replays() []Attack {
-	stamp := func(after time.Duration) string { return strconv.FormatInt(time.Now().Add(after).Unix(), 10) }
-	lines := func(id, stamp, signature string) []string {
-		return []string{"webhook-id: " + id, "webhook-timestamp: " + stamp, "webhook-signature: " + signature}
-	}
-	timed := func(name string, make func(a *attacker, body []byte) []string) Attack {
-		return forged(name, func(a *attacker) []byte {
-			b := a.evil()
-			return a.request(http.MethodPost, a.o.Timed, b, make(a, b)...)
-		})
-	}
-	of := func(name string, when func() string) Attack {
+	at := func(name string, when func() string) Attack {
 		return timed(name, func(a *attacker, b []byte) []string {
 			t := when()
-			return lines(a.id(), t, a.o.Stamped.Sign(a.id(), t, b))
+			return stamped(a.id(), t, a.o.Stamped.Sign(a.id(), t, b))
 		})
 	}
 	return []Attack{
-		of("a replay from ten minutes ago", func() string { return stamp(-2 * window) }),
-		of("a replay from just before the window", func() string { return stamp(-window - 5*time.Second) }),
-		of("a replay from a year ago", func() string { return stamp(-365 * 24 * time.Hour) }),
-		of("a signature for later", func() string { return stamp(2 * window) }),
-		of("a signature for just behind the window", func() string { return stamp(window + 5*time.Second) }),
-		of("a signature for 1970", func() string { return "0" }),
-		of("a signature for a time in milliseconds", func() string { return strconv.FormatInt(time.Now().UnixMilli(), 10) }),
-		of("a signature for no time", func() string { return "" }),
-		of("a signature for a time that is none", func() string { return "now" }),
+		at("a replay from ten minutes ago", func() string { return stamp(-2 * window) }),
+		at("a replay from just before the window", func() string { return stamp(-window - 5*time.Second) }),
+		at("a replay from a year ago", func() string { return stamp(-365 * 24 * time.Hour) }),
+		at("a signature for later", func() string { return stamp(2 * window) }),
+		at("a signature for just behind the window", func() string { return stamp(window + time.Minute) }),
+		at("a signature for 1970", func() string { return "0" }),
+		at("a signature for a time in milliseconds", func() string { return strconv.FormatInt(time.Now().UnixMilli(), 10) }),
+		at("a signature for no time", func() string { return "" }),
+		at("a signature for a time that is none", func() string { return "now" }),
 		timed("a replay with the time changed to now", func(a *attacker, b []byte) []string {
-			return lines(a.id(), stamp(0), a.o.Stamped.Sign(a.id(), stamp(-2*window), b))
+			return stamped(a.id(), stamp(0), a.o.Stamped.Sign(a.id(), stamp(-2*window), b))
 		}),
 		timed("a replay with another id", func(a *attacker, b []byte) []string {
-			return lines(a.id()+"-again", stamp(0), a.o.Stamped.Sign(a.id(), stamp(0), b))
-		}),
-		timed("the signature of another body, with its time", func(a *attacker, _ []byte) []string {
-			return lines(a.id(), stamp(0), a.o.Stamped.Sign(a.id(), stamp(0), []byte("{}")))
-		}),
-		timed("an id that ends with the time", func(a *attacker, b []byte) []string {
-			id, t := a.id(), stamp(0)
-			return lines(id+"."+t, t, a.o.Stamped.Sign(id, t, b))
+			return stamped(a.id()+"-again", stamp(0), a.o.Stamped.Sign(a.id(), stamp(0), b))
 		}),
 		timed("two times, one of them signed", func(a *attacker, b []byte) []string {
 			t := stamp(-2 * window)
-			return append(lines(a.id(), t, a.o.Stamped.Sign(a.id(), t, b)), "webhook-timestamp: "+stamp(0))
+			return append(stamped(a.id(), t, a.o.Stamped.Sign(a.id(), t, b)), "webhook-timestamp: "+stamp(0))
 		}),
-		timed("a signature of another version", func(a *attacker, b []byte) []string {
-			return lines(a.id(), stamp(0), "v2"+a.o.Stamped.Sign(a.id(), stamp(0), b)[2:])
+	}
+}
+
+// borrowed were truly signed, but not for this request or not for this source.
+func borrowed() []Attack {
+	now := func(name string, sign func(a *attacker, stamp string, body []byte) string) Attack {
+		return timed(name, func(a *attacker, b []byte) []string { t := stamp(0); return stamped(a.id(), t, sign(a, t, b)) })
+	}
+	return []Attack{
+		now("the signature of another body, with its time", func(a *attacker, t string, _ []byte) string {
+			return a.o.Stamped.Sign(a.id(), t, []byte("{}"))
 		}),
-		timed("a signature of the body only, with a time beside it", func(a *attacker, b []byte) []string {
-			return lines(a.id(), stamp(0), "v1,"+base64.StdEncoding.EncodeToString(mac(a.o.Stamped.Key, b)))
+		timed("an id that ends with the time", func(a *attacker, b []byte) []string {
+			t := stamp(0)
+			return stamped(a.id()+"."+t, t, a.o.Stamped.Sign(a.id(), t, b))
+		}),
+		now("a signature of another version", func(a *attacker, t string, b []byte) string {
+			return "v2" + a.o.Stamped.Sign(a.id(), t, b)[2:]
+		}),
+		now("a signature of the body only, with a time beside it", func(a *attacker, _ string, b []byte) string {
+			return "v1," + base64.StdEncoding.EncodeToString(mac(a.o.Stamped.Key, b))
 		}),
 		timed("a signature of the body only, and no time", func(a *attacker, b []byte) []string {
 			return []string{"webhook-signature: v1," + base64.StdEncoding.EncodeToString(mac(a.o.Stamped.Key, b))}
 		}),
 		timed("a signature of the other source, as that has it", func(a *attacker, b []byte) []string { return []string{a.right(b)} }),
-		timed("a signature with the key of the other source", func(a *attacker, b []byte) []string {
-			return lines(a.id(), stamp(0), Stamped{Key: a.o.Secret}.Sign(a.id(), stamp(0), b))
+		now("a signature with the key of the other source", func(a *attacker, t string, b []byte) string {
+			return Stamped{Key: a.o.Secret}.Sign(a.id(), t, b)
 		}),
-		timed("a signature with the key as it is written", func(a *attacker, b []byte) []string {
-			return lines(a.id(), stamp(0), Stamped{Key: a.o.Stamped.Secret()}.Sign(a.id(), stamp(0), b))
+		now("a signature with the key as it is written", func(a *attacker, t string, b []byte) string {
+			return Stamped{Key: a.o.Stamped.Secret()}.Sign(a.id(), t, b)
 		}),
-		timed("seventeen signatures, the last one right", func(a *attacker, b []byte) []string {
-			return lines(a.id(), stamp(0), strings.Repeat("v1,"+strings.Repeat("A", 43)+"= ", 16)+a.o.Stamped.Sign(a.id(), stamp(0), b))
+		now("seventeen signatures, the last one right", func(a *attacker, t string, b []byte) string {
+			return strings.Repeat("v1,"+strings.Repeat("A", 43)+"= ", 16) + a.o.Stamped.Sign(a.id(), t, b)
 		}),
 		header("a signature with a time at the source without", func(a *attacker, b []byte) []string {
-			return lines(a.id(), stamp(0), a.o.Stamped.Sign(a.id(), stamp(0), b))
+			t := stamp(0)
+			return stamped(a.id(), t, a.o.Stamped.Sign(a.id(), t, b))
 		}),
 	}
 }
