@@ -204,15 +204,16 @@ func (j *Judge) born(e journal.Event) error {
 	return nil
 }
 
-// attacked: net/http answers some broken requests itself, without a reason;
-// 501 is its word for a transfer coding that it does not know, 505 for a version
-// of HTTP.
+// attacked: a relay that is full, stopping or without a schema yet may say so,
+// which is before it asks Kafka. net/http answers some broken requests itself,
+// without a reason; 501 is its word for a transfer coding that it does not know,
+// 505 for a version of HTTP.
 func (j *Judge) attacked(name string, a journal.Answer) {
 	j.verdict.Attacks++
 	switch {
 	case a.Status >= 200 && a.Status < 300:
 		j.fault("ADMITTED", "attack %q was answered %d %s", name, a.Status, a.Reason)
-	case a.Status == 503 && (a.Reason == "overloaded" || a.Reason == "draining"), (a.Status == 501 || a.Status == 505) && a.Reason == "":
+	case a.Status == 503 && slices.Contains([]string{"overloaded", "draining", "schema_unavailable"}, a.Reason), (a.Status == 501 || a.Status == 505) && a.Reason == "":
 	case a.Status >= 500:
 		j.fault("BROKEN", "attack %q was answered %d %s", name, a.Status, a.Reason)
 	}

@@ -78,6 +78,7 @@ func good() *history {
 	say("X\tgone\t7\t0\t-\t1")
 	say("F\tlate\t7\t401\tstale\t1\t401")
 	say("F\tmany\t7\t503\toverloaded\t1\t401")
+	say("F\tno schema yet\t7\t503\tschema_unavailable\t1\t422")
 	say("F\tgone\t7\t0\t-\t1\t401")
 	return h
 }
@@ -116,7 +117,7 @@ func (h *history) of(n int) int {
 
 func TestGoodHistory(t *testing.T) {
 	v := good().judge(t)
-	if !v.Good() || v.Accepted != 10 || v.Attempts != 11 || v.Records != 11 || v.Duplicates != 1 || v.Attacks != 7 {
+	if !v.Good() || v.Accepted != 10 || v.Attempts != 11 || v.Records != 11 || v.Duplicates != 1 || v.Attacks != 8 {
 		t.Errorf("%+v", v)
 	}
 }
@@ -240,6 +241,9 @@ func TestConvictions(t *testing.T) {
 		}, "ADMITTED:1 MISANSWERED:1"},
 		"an attack breaks something": {func(_ *testing.T, h *history) {
 			h.journal = append(h.journal, "X\tdeep\t7\t500\tinternal\t1")
+		}, "BROKEN:1"},
+		"an attack comes as far as Kafka": {func(_ *testing.T, h *history) {
+			h.journal = append(h.journal, "X\tdeep\t7\t503\tkafka_unavailable\t1")
 		}, "BROKEN:1"},
 		"nothing happened": {func(_ *testing.T, h *history) {
 			h.journal, h.records = []string{"M\t5\tnothing"}, nil
