@@ -10,6 +10,7 @@
 #   make storm-tests  the storm's targets, and relays with a fault that it must convict
 #   make storm-real   the storm on three brokers of Apache Kafka
 #   make soak         half an hour of it and more, until 200 kills of the relay and ten million events
+#   make soak-calm    an hour without faults: ten million events through one relay, whose memory must not grow
 #   make bench        Go benchmarks per package, with allocations
 #   make bench-relay  CPU per event of the whole binary against a bare floor
 #   make dev          the relay with an in-process broker and registry
@@ -48,7 +49,7 @@ DIST      ?= dist
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 
 .DEFAULT_GOAL := build
-.PHONY: build release test race test-real storm storm-tests storm-real soak lint fmt tools fuzz bench bench-relay dev docs vuln clean
+.PHONY: build release test race test-real storm storm-tests storm-real soak soak-calm lint fmt tools fuzz bench bench-relay dev docs vuln clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o $(BIN)/cxrelay ./cmd/cxrelay
@@ -101,6 +102,11 @@ storm: build
 soak:
 	$(MAKE) storm DURATION=$(if $(filter 60s,$(DURATION)),30m,$(DURATION)) RATE=$(if $(filter 500,$(RATE)),6000,$(RATE)) \
 		STORM_FLAGS='-often "the relay is killed=16" -events 10000000 -kills 200 -most 45m -contacts 2000 -connections 1000 $(STORM_FLAGS)'
+
+# Ten million events through one relay, without a fault: does its memory grow?
+soak-calm:
+	$(MAKE) storm DURATION=$(if $(filter 60s,$(DURATION)),57m,$(DURATION)) RATE=$(if $(filter 500,$(RATE)),3000,$(RATE)) \
+		STORM_FLAGS='-calm -events 10000000 -most 90m -contacts 2000 $(STORM_FLAGS)'
 
 storm-tests:
 	$(GO) vet -tags storm ./test/storm/...

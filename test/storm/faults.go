@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -84,12 +85,12 @@ func (s *storm) back(ctx context.Context) error {
 }
 
 // reloads writes another configuration fifteen times and asks for it each
-// time: another secret beside the one in use, another limit, and every third
-// time a file that must be refused.
+// time: another secret beside the one in use, another limit, the routes in
+// another order, and every third time a file that must be refused.
 func (s *storm) reloads() func(context.Context) error {
 	return func(ctx context.Context) error {
 		for n := range 15 {
-			text := s.relay.config(fmt.Sprintf("another secret %d", n), fmt.Sprintf("limits: {oldest_unacked: %ds}", 10+n%2))
+			text := s.relay.config(fmt.Sprintf("another secret %d", n), fmt.Sprintf("limits: {oldest_unacked: %ds}\n%s", 10+n%2, routes(n)))
 			if n%3 == 2 {
 				text += "unknown: key\n"
 			}
@@ -103,6 +104,21 @@ func (s *storm) reloads() func(context.Context) error {
 		}
 		return os.WriteFile(s.path(configFile), []byte(s.relay.config("", "")), 0o600)
 	}
+}
+
+// routes are those that are built in, in the n-th order, with another between them.
+func routes(n int) string {
+	var b strings.Builder
+	b.WriteString("routes:\n")
+	types := Types()
+	for i := range types {
+		t := types[(i+n)%len(types)]
+		fmt.Fprintf(&b, "  - {type: %q, topic: %q}\n", t.Name, t.Topic)
+		if i == n%len(types) {
+			fmt.Fprintf(&b, "  - {type: \"NEVER_%d_*\", drop: true}\n", n)
+		}
+	}
+	return b.String()
 }
 
 func (s *storm) slowClients() chaos.Fault {

@@ -216,9 +216,9 @@ func TestKills(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := run(t, storm.Options{Length: length, Only: []string{"the relay is killed"}, Hold: 500 * time.Millisecond})
-	t.Logf("%d kills, at most %s to the first accepted event", r.Facts.Starts, r.Facts.Restart)
-	if r.Facts.Restart > 10*time.Second {
-		t.Errorf("%s from a start to the first accepted event", r.Facts.Restart)
+	r := run(t, storm.Options{Length: length, Only: []string{"the relay is killed", "the relay is killed while the brokers hang"}, Hold: 500 * time.Millisecond})
+	t.Logf("%d kills; from a start to the first accepted event: %s; %.1f duplicates for each kill", r.Facts.Kills, r.Restarts, r.PerKill)
+	if r.Restarts.P50 > time.Second || r.Restarts.Max > 10*time.Second { // a busy machine may hold one of them up
+		t.Errorf("from a start to the first accepted event: %s", r.Restarts)
 	}
 }

@@ -43,7 +43,7 @@ type Options struct {
 	Length  time.Duration // of load and faults together
 	Goals   Goals         // for which it goes on when its length is over
 	Calm    bool          // no faults
-	Only    []string      // faults whose names hold one of these; none: all
+	Only    []string      // faults of these names, or, where none has it, whose names hold it; none: all
 	Often   []string      // names of faults that are dealt once more for each time they stand here
 	Hold    time.Duration // how long each fault lasts; 0: as long as it says
 	Log     *slog.Logger
@@ -305,8 +305,14 @@ func (s *storm) chosen() []chaos.Fault {
 			all = append(all, all[i])
 		}
 	}
-	return slices.DeleteFunc(all, func(f chaos.Fault) bool {
-		return len(s.Only) > 0 && !slices.ContainsFunc(s.Only, func(part string) bool { return strings.Contains(f.Name, part) })
+	wanted := func(f chaos.Fault, text string) bool {
+		if slices.ContainsFunc(all, func(f chaos.Fault) bool { return f.Name == text }) {
+			return f.Name == text
+		}
+		return strings.Contains(f.Name, text)
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(f chaos.Fault) bool {
+		return len(s.Only) > 0 && !slices.ContainsFunc(s.Only, func(text string) bool { return wanted(f, text) })
 	})
 }
 

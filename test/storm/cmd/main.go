@@ -36,7 +36,7 @@ func main() {
 	flag.DurationVar(&o.Goals.Most, "most", 0, "how long it goes on for that")
 	flag.Uint64Var(&o.Seed, "seed", 0, "of everything that is random; 0: a new one")
 	flag.BoolVar(&o.Calm, "calm", false, "no faults")
-	flag.Func("only", "faults whose names hold this; may be given several times", func(s string) error { o.Only = append(o.Only, s); return nil })
+	flag.Func("only", "the fault of this name, or all whose names hold this; may be given several times", func(s string) error { o.Only = append(o.Only, s); return nil })
 	flag.Func("often", "name of a fault that is dealt more often, as name=12 for twelve times more; may be given several times", func(s string) error { return often(&o, s) })
 	flag.DurationVar(&o.Hold, "hold", 0, "how long each fault lasts; 0: as it says")
 	flag.Float64Var(&o.Load.Rate, "rate", 500, "events a second")
