@@ -201,7 +201,7 @@ func TestClockJumps(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	o := storm.Options{Relay: relay, ClockJumps: true, Load: load.Options{Habits: load.Habits{Disconnect: 0.5}}, Length: 25 * time.Second, Only: []string{"the brokers hang"}, Hold: 3 * time.Second}
+	o := storm.Options{Relay: relay, ClockJumps: true, Load: load.Options{Rate: 250, Habits: load.Habits{Disconnect: 0.5}}, Length: 25 * time.Second, Only: []string{"the brokers hang"}, Hold: 3 * time.Second}
 	o.Limits.Late = time.Second
 	run(t, o)
 }
