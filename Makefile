@@ -9,7 +9,8 @@
 #   make storm        the relay under load, attack and faults for DURATION, judged; SEED=n repeats a schedule
 #   make storm-tests  the storm's targets, and relays with a fault that it must convict
 #   make storm-real   the storm on three brokers of Apache Kafka
-#   make soak         half an hour of it, with 200 kills of the relay
+#   make soak         half an hour of it and more, until 200 kills of the relay and ten million events
+#   make soak-calm    an hour without faults: ten million events through one relay, whose memory must not grow
 #   make bench        Go benchmarks per package, with allocations
 #   make bench-layouts  one package's benchmarks in several builds, medians
 #   make bench-relay  CPU per event and peak memory of the whole binary against a bare floor
@@ -55,7 +56,7 @@ DIST      ?= dist
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 
 .DEFAULT_GOAL := build
-.PHONY: build release test race test-real storm storm-tests storm-real soak lint fmt tools fuzz bench bench-layouts bench-relay dev docs vuln clean
+.PHONY: build release test race test-real storm storm-tests storm-real soak soak-calm lint fmt tools fuzz bench bench-layouts bench-relay dev docs vuln clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o $(BIN)/cxrelay ./cmd/cxrelay
@@ -97,19 +98,27 @@ test-real:
 # Leaves journal, logs, report (text, JSON, picture) in bin/storm/last.
 storm: build
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(STORM)/ ./test/storm/broker ./test/storm/cmd
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(STORM)/judge ./test/storm/judge/cmd
 	rm -rf $(STORM)/last && mkdir -p $(STORM)/last
 	$(STORM)/cmd -relay $(BIN)/cxrelay -broker $(STORM)/broker -dir $(STORM)/last -length $(DURATION) -seed $(SEED) -rate $(RATE) $(STORM_FLAGS)
 	cd test/storm/plot && $(GO) run . "$(CURDIR)/$(STORM)/last/report.json" "$(CURDIR)/$(STORM)/last/storm.png"
 
-# Ten million events in half an hour, if the machine can; every sixth fault kills the relay.
+# Half an hour, and on until ten million events were sent and the relay was killed
+# 200 times, but no longer than 45 minutes. Two faults of five kill the relay. The
+# senders have as many connections as keep them sending while a broker hangs.
 soak:
-	$(MAKE) storm DURATION=$(if $(filter 60s,$(DURATION)),30m,$(DURATION)) RATE=$(if $(filter 500,$(RATE)),5600,$(RATE)) \
-		STORM_FLAGS='-often "the relay is killed" -often "the relay is killed" -often "the relay is killed" -often "the relay is killed" -often "the relay is killed" -contacts 2000'
+	$(MAKE) storm DURATION=$(if $(filter 60s,$(DURATION)),30m,$(DURATION)) RATE=$(if $(filter 500,$(RATE)),6000,$(RATE)) \
+		STORM_FLAGS='-often "the relay is killed=16" -events 10000000 -kills 200 -most 45m -contacts 2000 -connections 1000 $(STORM_FLAGS)'
+
+# Ten million events through one relay, without a fault: does its memory grow?
+soak-calm:
+	$(MAKE) storm DURATION=$(if $(filter 60s,$(DURATION)),57m,$(DURATION)) RATE=$(if $(filter 500,$(RATE)),3000,$(RATE)) \
+		STORM_FLAGS='-calm -events 10000000 -most 90m -contacts 2000 $(STORM_FLAGS)'
 
 storm-tests:
 	$(GO) vet -tags storm ./test/storm/...
 	cd test/storm/plot && $(GO) vet ./...
-	$(GO) test -tags storm -count=1 -timeout 20m -v ./test/storm ./test/storm/mutants
+	$(GO) test -tags storm -count=1 -timeout 20m -v ./test/storm ./test/storm/mutants ./test/storm/judge/cmd
 
 storm-real:
 	$(GO) test -tags 'real storm' -count=1 -timeout 15m -v -run TestOnKafka ./test/storm

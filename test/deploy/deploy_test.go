@@ -101,6 +101,7 @@ func TestCompose(t *testing.T) {
 			Build       map[string]string `yaml:"build"`
 			Environment map[string]string `yaml:"environment"`
 			Command     []string          `yaml:"command"`
+			Ulimits     map[string]int    `yaml:"ulimits"`
 		} `yaml:"services"`
 	}
 	if err := yaml.Unmarshal([]byte(read(t, "deploy/compose/compose.yaml")), &compose); err != nil {
@@ -117,6 +118,9 @@ func TestCompose(t *testing.T) {
 			t.Errorf("service %s: %v", service, err)
 		}
 	}
+	if core, ok := compose.Services["cxrelay"].Ulimits["core"]; !ok || core != 0 {
+		t.Error("a crash may write the relay's memory, and with it the secret, into a file")
+	}
 	for name, s := range compose.Services {
 		if s.Image != "" && (strings.HasSuffix(s.Image, ":latest") || !strings.Contains(s.Image, ":")) {
 			t.Errorf("service %s: image %s is not pinned", name, s.Image)
@@ -131,6 +135,9 @@ func TestSystemdUnit(t *testing.T) {
 	dir := t.TempDir()
 	unit := filepath.Join(dir, "cxrelay.service")
 	text := strings.ReplaceAll(read(t, "deploy/systemd/cxrelay.service"), "/usr/bin/cxrelay", "/bin/true")
+	if !strings.Contains(text, "\nLimitCORE=0\n") {
+		t.Error("a crash may write the relay's memory, and with it the secret, into a file")
+	}
 	if err := os.WriteFile(unit, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

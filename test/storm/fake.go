@@ -133,6 +133,24 @@ func (f *Fake) kill(context.Context) error {
 	return nil
 }
 
+// stop ends the brokers as an administrator does.
+func (f *Fake) stop(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	select {
+	case <-f.process.Ended():
+		return f.process.Err()
+	case <-ctx.Done():
+		f.process.Kill()
+		return errors.New("the brokers did not stop within 20 s")
+	}
+}
+
 func (f *Fake) signal(s syscall.Signal) func(context.Context) error {
 	return func(context.Context) error {
 		f.mu.Lock()
@@ -167,6 +185,7 @@ func (f *Fake) Faults() []chaos.Fault {
 	all := []chaos.Fault{
 		{Name: "the brokers are killed", Min: 100 * time.Millisecond, Max: 2 * time.Second,
 			Begin: f.kill, End: f.start},
+		{Name: "the brokers are restarted", Begin: f.stop, End: f.start},
 		{Name: "the brokers hang", Min: 500 * time.Millisecond, Max: 4 * time.Second, Begin: f.signal(syscall.SIGSTOP), End: f.signal(syscall.SIGCONT)},
 		{Name: "leaders move", Begin: f.tell("/leaders")},
 		{Name: "a topic grows", Begin: func(ctx context.Context) error {
@@ -178,7 +197,7 @@ func (f *Fake) Faults() []chaos.Fault {
 		"NOT_LEADER_OR_FOLLOWER": 6, "REQUEST_TIMED_OUT, and it was written": 7, "NOT_ENOUGH_REPLICAS": 19,
 		"NOT_ENOUGH_REPLICAS_AFTER_APPEND, and it was written": 20, "TOPIC_AUTHORIZATION_FAILED": 29, "MESSAGE_TOO_LARGE": 10,
 	} {
-		all = append(all, chaos.Fault{Name: "Kafka answers " + name + " for 100 ms", Begin: f.tell("/fault?code=%d&ms=100", code)})
+		all = append(all, chaos.Fault{Name: "Kafka answers " + name + " for 100 ms", Lasts: 100 * time.Millisecond, Begin: f.tell("/fault?code=%d&ms=100", code)})
 	}
 	for name, w := range map[string]chaos.Weather{
 		"is delayed by 200 ms": {Delay: 200 * time.Millisecond}, "has 1 KB/s": {Rate: 1000}, "refuses connections": {Refuse: true},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -16,8 +17,8 @@ import (
 // ownFaults are those of the relay itself, its registry and its senders.
 func (s *storm) ownFaults() []chaos.Fault {
 	all := []chaos.Fault{
-		{Name: "the relay is killed", Begin: func(ctx context.Context) error { s.relay.kill(); return s.back(ctx) }},
-		{Name: "the relay is restarted", Begin: func(ctx context.Context) error { s.relay.term(&s.facts); return s.back(ctx) }},
+		{Name: "the relay is killed", Begin: func(ctx context.Context) error { s.kill(); return s.back(ctx) }},
+		{Name: "the relay is restarted", Begin: func(ctx context.Context) error { s.watch.look(); s.relay.term(&s.facts); return s.back(ctx) }},
 		{Name: "the relay is reloaded many times", Begin: s.reloads()},
 		{Name: "the registry is cut off", Min: time.Second, Max: 4 * time.Second,
 			Begin: func(context.Context) error {
@@ -45,13 +46,20 @@ func (s *storm) killedMeanwhile(f chaos.Fault) chaos.Fault {
 	end := f.End
 	f.Name = "the relay is killed while " + f.Name
 	f.End = func(ctx context.Context) error {
-		s.relay.kill()
+		s.kill()
 		if err := end(ctx); err != nil {
 			return err
 		}
 		return s.back(ctx)
 	}
 	return f
+}
+
+// kill ends the relay as a power cut would, and counts it.
+func (s *storm) kill() {
+	s.watch.look()
+	s.relay.kill()
+	s.kills.Add(1)
 }
 
 // back starts the relay again, and measures how long it takes until an event
@@ -77,12 +85,12 @@ func (s *storm) back(ctx context.Context) error {
 }
 
 // reloads writes another configuration fifteen times and asks for it each
-// time: another secret beside the one in use, another limit, and every third
-// time a file that must be refused.
+// time: another secret beside the one in use, another limit, the routes in
+// another order, and every third time a file that must be refused.
 func (s *storm) reloads() func(context.Context) error {
 	return func(ctx context.Context) error {
 		for n := range 15 {
-			text := s.relay.config(fmt.Sprintf("another secret %d", n), fmt.Sprintf("limits: {oldest_unacked: %ds}", 10+n%2))
+			text := s.relay.config(fmt.Sprintf("another secret %d", n), fmt.Sprintf("limits: {oldest_unacked: %ds}\n%s", 10+n%2, routes(n)))
 			if n%3 == 2 {
 				text += "unknown: key\n"
 			}
@@ -96,6 +104,21 @@ func (s *storm) reloads() func(context.Context) error {
 		}
 		return os.WriteFile(s.path(configFile), []byte(s.relay.config("", "")), 0o600)
 	}
+}
+
+// routes are those that are built in, in the n-th order, with another between them.
+func routes(n int) string {
+	var b strings.Builder
+	b.WriteString("routes:\n")
+	types := Types()
+	for i := range types {
+		t := types[(i+n)%len(types)]
+		fmt.Fprintf(&b, "  - {type: %q, topic: %q}\n", t.Name, t.Topic)
+		if i == n%len(types) {
+			fmt.Fprintf(&b, "  - {type: \"NEVER_%d_*\", drop: true}\n", n)
+		}
+	}
+	return b.String()
 }
 
 func (s *storm) slowClients() chaos.Fault {

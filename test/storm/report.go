@@ -10,18 +10,20 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cxrelay/cxrelay/test/storm/journal"
 	"github.com/cxrelay/cxrelay/test/storm/judge"
 )
 
 // Facts are what a storm saw beside the journal.
 type Facts struct {
-	Faults   map[string]int  `json:"faults"` // how often each happened
-	Starts   int             `json:"starts"` // of the relay, after the first
-	Restart  time.Duration   `json:"restart"`
+	Faults   map[string]int  `json:"faults"`   // how often each happened
+	Starts   int             `json:"starts"`   // of the relay, after the first
+	Kills    int             `json:"kills"`    // of it, by SIGKILL
+	Skipped  int             `json:"skipped"`  // events that never came into being: their contact had too much to send
+	Restart  time.Duration   `json:"restart"`  // the longest
 	Restarts []time.Duration `json:"restarts"` // from each start to the first accepted event
 	Alive    time.Duration   `json:"alive"`    // from the last fault until it was sure that events are accepted
 	Series   int             `json:"series"`
+	Crash    int             `json:"crash"`  // events that were under way when the relay was made to dump its stacks, in the end
 	Broken   []string        `json:"broken"` // limits and promises that the judge does not see
 }
 
@@ -42,26 +44,66 @@ type Second struct {
 // Window is the time of one fault, until the next.
 type Window struct {
 	Fault    string         `json:"fault"`
-	At       time.Duration  `json:"at"` // since the start
+	At       time.Duration  `json:"at"`     // since the start
+	Lasted   time.Duration  `json:"lasted"` // the fault itself; 0: it happened at once
 	Answers  int            `json:"answers"`
 	Refused  map[string]int `json:"refused"`
 	P50      time.Duration  `json:"p50"`
 	P99      time.Duration  `json:"p99"`
+	P999     time.Duration  `json:"p999"`
 	Max      time.Duration  `json:"max"`
-	Recovery time.Duration  `json:"recovery"` // from the beginning to the last refusal; 0: none
+	Recovery time.Duration  `json:"recovery"` // from the end of the fault until all was well for half a second
+	Caught   Caught         `json:"caught"`
+}
+
+// Caught are the attempts that were sent while a fault lasted: how long after
+// its end they were answered, or at once.
+type Caught struct {
+	Answers int           `json:"answers"`
+	P50     time.Duration `json:"p50"`
+	P99     time.Duration `json:"p99"`
+	Max     time.Duration `json:"max"`
 }
 
 // Report is all that there is to say about a storm.
 type Report struct {
-	Seed    uint64         `json:"seed"`
-	Length  time.Duration  `json:"length"`
-	Verdict *judge.Verdict `json:"verdict"`
-	Facts   Facts          `json:"facts"`
-	Answers Window         `json:"answers"` // of the whole
-	Faults  []Window       `json:"windows"`
-	Seconds []Second       `json:"seconds"`
-	Samples []Sample       `json:"samples"`
-	PeakRSS int64          `json:"peakRSS"`
+	Seed       uint64         `json:"seed"`
+	Start      time.Time      `json:"start"`
+	Length     time.Duration  `json:"length"`
+	Verdict    *judge.Verdict `json:"verdict"`
+	Facts      Facts          `json:"facts"`
+	PerMillion float64        `json:"perMillion"` // duplicates among a million records
+	PerKill    float64        `json:"perKill"`    // duplicates, all of them, for one kill of the relay; 0: none was
+	Answers    Window         `json:"answers"`    // of the whole
+	Faults     []Window       `json:"windows"`
+	Restarts   Spread         `json:"restarts"`   // from a start to the first accepted event
+	Recoveries Spread         `json:"recoveries"` // of all faults
+	Seconds    []Second       `json:"seconds"`
+	Samples    []Sample       `json:"samples"`
+	Processes  []Process      `json:"processes"` // of the relay, one after the other
+	PeakRSS    int64          `json:"peakRSS"`   // of the largest
+	Minutes    []int64        `json:"minutes"`   // the highest RSS of each minute
+}
+
+// Spread is how some times are spread.
+type Spread struct {
+	Count int           `json:"count"`
+	P50   time.Duration `json:"p50"`
+	P99   time.Duration `json:"p99"`
+	Max   time.Duration `json:"max"`
+}
+
+func spread(all []time.Duration) Spread {
+	n := len(all)
+	if n == 0 {
+		return Spread{}
+	}
+	all = slices.Sorted(slices.Values(all))
+	return Spread{Count: n, P50: all[n/2], P99: all[n*99/100], Max: all[n-1]}
+}
+
+func (s Spread) String() string {
+	return fmt.Sprintf("p50 %s, p99 %s, max %s", round(s.P50), round(s.P99), round(s.Max))
 }
 
 // Good tells whether every promise and every limit was kept.
@@ -69,15 +111,27 @@ func (r *Report) Good() bool { return r.Verdict.Good() && len(r.Facts.Broken) ==
 
 // report puts everything together and holds it against the limits.
 func (s *storm) report(v *judge.Verdict) (*Report, error) {
-	r := &Report{Seed: s.Seed, Length: s.Length, Verdict: v, Samples: s.watch.samples}
-	for _, sample := range r.Samples {
-		r.PeakRSS = max(r.PeakRSS, sample.RSS)
+	r := &Report{Seed: s.Seed, Length: s.Length, Verdict: v, Samples: s.watch.samples, Processes: s.watch.processes()}
+	for _, p := range r.Processes {
+		r.PeakRSS = max(r.PeakRSS, p.Peak)
 	}
 	times, err := readTimes(s.path("journal"))
 	if err != nil {
 		return nil, err
 	}
-	r.Seconds, r.Faults, r.Answers = times.seconds(), times.windows(), times.whole()
+	r.Start, r.Seconds, r.Faults, r.Answers = times.start, times.seconds(), times.windows(), times.whole()
+	r.Minutes, r.Restarts = minutes(r.Samples), spread(s.facts.Restarts)
+	var recoveries []time.Duration
+	for _, w := range r.Faults {
+		recoveries = append(recoveries, w.Recovery)
+	}
+	r.Recoveries = spread(recoveries)
+	if v.Records > 0 {
+		r.PerMillion = float64(v.Duplicates) * 1e6 / float64(v.Records)
+	}
+	if kills := s.kills.Load(); kills > 0 {
+		r.PerKill = float64(v.Duplicates) / float64(kills)
+	}
 	s.limits(r)
 	r.Facts = s.facts
 	text, err := json.MarshalIndent(r, "", " ")
@@ -87,27 +141,6 @@ func (s *storm) report(v *judge.Verdict) (*Report, error) {
 	return r, errors.Join(os.WriteFile(s.path("report.json"), text, 0o600), os.WriteFile(s.path("report.txt"), []byte(r.String()), 0o600))
 }
 
-func (s *storm) limits(r *Report) {
-	l, f := s.Limits, &s.facts
-	if l.RSS > 0 && r.PeakRSS > l.RSS {
-		f.fault("BOUNDS: %d MiB of memory, %d are allowed", r.PeakRSS>>20, l.RSS>>20)
-	}
-	if l.Late > 0 && r.Answers.Max > deadline+l.Late {
-		f.fault("LATE: an answer took %s, the deadline is %s", r.Answers.Max, deadline)
-	}
-	if l.Restarted > 0 && f.Restart > l.Restarted {
-		f.fault("SLOW: %s from the start of the relay to its first accepted event", f.Restart)
-	}
-	if n := len(r.Samples); n > 0 && len(r.Samples) > 20 {
-		last := r.Samples[n-1]
-		if most := s.Load.Connections + s.Slow + 500; last.Files > most {
-			f.fault("BOUNDS: %d open files in the end", last.Files)
-		} else if last.Goroutines > 3*most {
-			f.fault("BOUNDS: %d goroutines in the end", last.Goroutines)
-		}
-	}
-}
-
 // String is the report for people.
 func (r *Report) String() string {
 	var b strings.Builder
@@ -115,9 +148,25 @@ func (r *Report) String() string {
 	for _, broken := range r.Facts.Broken {
 		fmt.Fprintln(&b, broken)
 	}
-	fmt.Fprintf(&b, "relay started %d times, at most %s to the first accepted event; alive %s after the last fault; peak RSS %d MiB; %d series\n",
-		r.Facts.Starts, round(r.Facts.Restart), round(r.Facts.Alive), r.PeakRSS>>20, r.Facts.Series)
-	fmt.Fprintf(&b, "answers %d: p50 %s, p99 %s, max %s, refused %v\n", r.Answers.Answers, round(r.Answers.P50), round(r.Answers.P99), round(r.Answers.Max), r.Answers.Refused)
+	f := &r.Facts
+	if f.Kills > 0 {
+		fmt.Fprintf(&b, "relay killed %d times, %.1f duplicates for each kill\n", f.Kills, r.PerKill)
+	}
+	if f.Starts > 0 {
+		fmt.Fprintf(&b, "relay started %d times; to the first accepted event: %s\n", f.Starts, r.Restarts)
+	}
+	if len(r.Faults) > 0 {
+		fmt.Fprintf(&b, "%d faults; from the end of each until all was well: %s; after the last one alive within %s\n", len(r.Faults), r.Recoveries, round(f.Alive))
+	}
+	fmt.Fprintf(&b, "peak RSS %d MiB (VmHWM), most goroutines %d, %d series\n", r.PeakRSS>>20, goroutines(r.Samples), f.Series)
+	if len(r.Minutes) > 5 {
+		fmt.Fprintf(&b, "RSS by minute, MiB:%s\n", inMiB(r.Minutes))
+	}
+	if f.Skipped > 0 {
+		fmt.Fprintf(&b, "arrivals that came to nothing, as their contact had too much to send: %d\n", f.Skipped)
+	}
+	w := r.Answers
+	fmt.Fprintf(&b, "answers %d: p50 %s, p99 %s, p99.9 %s, max %s, refused %v\n", w.Answers, round(w.P50), round(w.P99), round(w.P999), round(w.Max), w.Refused)
 	fmt.Fprintf(&b, "%-62s %5s %8s %8s %8s %9s  %s\n", "fault", "times", "p50", "p99", "max", "recovery", "refused")
 	for _, w := range r.byFault() {
 		fmt.Fprintf(&b, "%-62s %5d %8s %8s %8s %9s  %v\n", w.Fault, r.Facts.Faults[w.Fault], round(w.P50), round(w.P99), round(w.Max), round(w.Recovery), w.Refused)
@@ -148,134 +197,17 @@ func (r *Report) byFault() []Window {
 	return list
 }
 
+func inMiB(all []int64) string {
+	var b strings.Builder
+	for _, n := range all {
+		fmt.Fprintf(&b, " %d", n>>20)
+	}
+	return b.String()
+}
+
 func round(d time.Duration) time.Duration {
 	if d < 10*time.Millisecond {
 		return d.Round(10 * time.Microsecond)
 	}
 	return d.Round(time.Millisecond)
-}
-
-// times are the answers, by time, and the marks of a journal.
-type times struct {
-	start   time.Time
-	answers []answer
-	marks   []mark
-}
-
-type answer struct {
-	at     time.Time
-	took   time.Duration
-	reason string // of a refusal; "no answer"
-}
-
-type mark struct {
-	at   time.Time
-	what string
-}
-
-func readTimes(path string) (*times, error) {
-	file, err := os.Open(path) //nolint:gosec // our own file
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	t := &times{}
-	err = journal.Read(file, func(e journal.Entry) error {
-		switch e.Kind {
-		case 'S':
-			if t.start.IsZero() {
-				t.start = e.At
-			}
-		case 'A':
-			a := answer{at: e.At, took: e.Answer.Took}
-			if e.Answer.Status == 0 {
-				a.reason = "no answer"
-			} else if e.Answer.Status != 200 {
-				a.reason = e.Answer.Reason
-			}
-			t.answers = append(t.answers, a)
-		case 'M':
-			t.marks = append(t.marks, mark{e.At, e.Name})
-		}
-		return nil
-	})
-	// Senders take the time before they come to write it down.
-	slices.SortFunc(t.answers, func(a, b answer) int { return a.at.Compare(b.at) })
-	return t, err
-}
-
-// sum is what some answers have in common. Attempts without an answer are
-// counted, but took no time: their sender may have hung up.
-func sum(answers []answer) Window {
-	w := Window{Answers: len(answers), Refused: map[string]int{}}
-	var took []time.Duration
-	for _, a := range answers {
-		if a.reason != "" {
-			w.Refused[a.reason]++
-		}
-		if a.reason != "no answer" {
-			took = append(took, a.took)
-		}
-	}
-	if n := len(took); n > 0 {
-		slices.Sort(took)
-		w.P50, w.P99, w.Max = took[n/2], took[n*99/100], took[n-1]
-	}
-	return w
-}
-
-func (t *times) whole() Window { return sum(t.answers) }
-
-func (t *times) between(from, to time.Time) []answer {
-	first := func(at time.Time) int {
-		i, _ := slices.BinarySearchFunc(t.answers, at, func(a answer, at time.Time) int { return a.at.Compare(at) })
-		return i
-	}
-	return t.answers[first(from):first(to)]
-}
-
-func (t *times) windows() []Window {
-	var all []Window
-	for i, m := range t.marks {
-		if strings.HasPrefix(m.what, "end: ") {
-			continue
-		}
-		end := time.Now()
-		for _, next := range t.marks[i+1:] {
-			if !strings.HasPrefix(next.what, "end: ") {
-				end = next.at
-				break
-			}
-		}
-		some := t.between(m.at, end)
-		w := sum(some)
-		w.Fault, w.At = m.what, m.at.Sub(t.start)
-		for _, a := range some {
-			if a.reason != "" && a.reason != "no answer" {
-				w.Recovery = max(w.Recovery, a.at.Sub(m.at))
-			}
-		}
-		all = append(all, w)
-	}
-	return all
-}
-
-func (t *times) seconds() []Second {
-	var all []Second
-	by := map[int][]answer{}
-	last := 0
-	for _, a := range t.answers {
-		n := int(a.at.Sub(t.start) / time.Second)
-		by[n] = append(by[n], a)
-		last = max(last, n)
-	}
-	for n := 0; n <= last; n++ {
-		w := sum(by[n])
-		refused := 0
-		for _, k := range w.Refused {
-			refused += k
-		}
-		all = append(all, Second{At: n, Accepted: w.Answers - refused, Refused: w.Refused, P50: w.P50, P99: w.P99, Max: w.Max})
-	}
-	return all
 }

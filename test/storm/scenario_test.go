@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func blow(t *testing.T, kafka storm.Kafka, dir string, o storm.Options) *storm.R
 		o.Load.Rate = 500
 	}
 	o.Load.Contacts, o.Load.Connections, o.Load.Drain = 200, 300, 20*time.Second
-	o.Load.Habits = load.Habits{Waits: 0.5}
+	o.Load.Habits.Waits = 0.5
 	o.Limits.Accepted, o.Limits.Alive = 1000, 20*time.Second
 	report, err := storm.Run(t.Context(), o)
 	if err != nil {
@@ -80,24 +81,56 @@ func blow(t *testing.T, kafka storm.Kafka, dir string, o storm.Options) *storm.R
 }
 
 // TestBadRequests: ten thousand attacks beside good senders: none gets in,
-// none breaks anything (the judge says so), and good events are served.
+// none breaks anything (the judge says so), and good events are served. The
+// attackers come and go, so that a machine that is busy with other things is so
+// in both. What is compared are the medians of the windows'
+// p99. The senders take processor time from the relay, too: a run in which
+// attacks seem to double the p99 is repeated, twice at most.
 func TestBadRequests(t *testing.T) {
-	quiet := run(t, storm.Options{Length: 20 * time.Second, Calm: true})
-	loud := run(t, storm.Options{Length: 30 * time.Second, Calm: true, Attacks: 500})
-	if loud.Verdict.Attacks < 10_000 {
-		t.Errorf("%d attacks only", loud.Verdict.Attacks)
+	for try := 1; ; try++ {
+		r := run(t, storm.Options{Length: 47 * time.Second, Calm: true, Attacks: 600, Waves: storm.Waves{Come: 4 * time.Second, Go: 2 * time.Second}})
+		if r.Verdict.Attacks < 10_000 {
+			t.Errorf("%d attacks only", r.Verdict.Attacks)
+		}
+		allAccepted(t, r)
+		quiet, loud := p99(r, storm.Quiet), p99(r, storm.Attacked)
+		t.Logf("p99 of good events, medians of windows: %s quiet, %s beside %d attacks", quiet, loud, r.Verdict.Attacks)
+		if t.Failed() || loud <= 2*quiet+5*time.Millisecond { // of which some are the timer's
+			return
+		}
+		if try == 3 {
+			t.Errorf("p99 %s, quiet %s, the third time", loud, quiet)
+			return
+		}
 	}
-	t.Logf("p99 of good events: %s quiet, %s beside %d attacks", quiet.Answers.P99, loud.Answers.P99, loud.Verdict.Attacks)
-	if loud.Verdict.Accepted != loud.Verdict.Events || loud.Answers.P99 > 2*quiet.Answers.P99+200*time.Millisecond { // a busy machine
-		t.Errorf("%d of %d accepted, p99 %s, quiet %s", loud.Verdict.Accepted, loud.Verdict.Events, loud.Answers.P99, quiet.Answers.P99)
+}
+
+// allAccepted: but for those that were under way when the relay was ended.
+func allAccepted(t *testing.T, r *storm.Report) {
+	t.Helper()
+	if r.Verdict.Accepted < r.Verdict.Events-r.Facts.Crash {
+		t.Errorf("%d of %d accepted", r.Verdict.Accepted, r.Verdict.Events)
 	}
+}
+
+// p99 is the median of those of the windows with this name.
+func p99(r *storm.Report, name string) time.Duration {
+	var all []time.Duration
+	for _, w := range r.Faults {
+		if w.Fault == name && w.Answers > 500 { // the last one may have been cut short
+			all = append(all, w.P99)
+		}
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
 }
 
 // TestSlowClients: two thousand connections that crawl, and good events are served.
 func TestSlowClients(t *testing.T) {
 	r := run(t, storm.Options{Length: 25 * time.Second, Only: []string{"slow clients"}, Hold: 12 * time.Second, Slow: 2000})
-	if r.Verdict.Accepted != r.Verdict.Events || r.Answers.Max > time.Second {
-		t.Errorf("%d of %d accepted, slowest answer %s", r.Verdict.Accepted, r.Verdict.Events, r.Answers.Max)
+	allAccepted(t, r)
+	if r.Answers.Max > time.Second {
+		t.Errorf("slowest answer %s", r.Answers.Max)
 	}
 }
 
@@ -118,19 +151,39 @@ func TestMemory(t *testing.T) {
 	t.Logf("peak RSS %d MiB in %s without Kafka", r.PeakRSS>>20, away)
 }
 
-// TestShortFaults: Kafka answers with errors for 100 ms, again and again.
+// TestShortFaults: Kafka answers with errors for 100 ms, again and again. What
+// was sent meanwhile is answered soon after: 99 of 100 within 300 ms, which
+// the median of the faults must keep; the worst of them, and the time until all
+// is well, may be disturbed by a busy machine.
 func TestShortFaults(t *testing.T) {
-	r := run(t, storm.Options{Length: 40 * time.Second, Only: []string{"for 100 ms"}})
+	r := run(t, storm.Options{Length: 42 * time.Second, Only: []string{"for 100 ms"}})
+	var all []time.Duration
+	answers := 0
 	for _, w := range r.Faults {
-		if w.Recovery > time.Second { // on a busy machine; the figure is in the log
-			t.Errorf("%s: the last refusal came after %s", w.Fault, w.Recovery)
+		t.Logf("%-80s %4d caught: p99 %s, max %s; all well after %s", w.Fault, w.Caught.Answers, w.Caught.P99, w.Caught.Max, w.Recovery)
+		if w.Recovery > 2*time.Second { // a topic that is denied is asked for again only now and then
+			t.Errorf("%s: all was well after %s", w.Fault, w.Recovery)
 		}
+		if w.Caught.Answers > 0 {
+			answers += w.Caught.Answers
+			all = append(all, w.Caught.P99)
+		}
+	}
+	if len(all) < 10 || answers < 300 {
+		t.Fatalf("%d faults caught %d attempts: that says nothing", len(all), answers)
+	}
+	slices.Sort(all)
+	typical, worst := all[len(all)/2], all[len(all)-1]
+	t.Logf("p99 after a fault of 100 ms: %s, in the worst of %d faults %s; all was well after: %s", typical, len(all), worst, r.Recoveries)
+	if typical > 300*time.Millisecond || worst > time.Second {
+		t.Errorf("p99 after a fault of 100 ms: %s, in the worst case %s", typical, worst)
 	}
 }
 
 // TestClockJumps: the relay's clock jumps by an hour, forward and back, every
-// two seconds, while brokers hang. Deadlines and back-off do not care. The
-// relay is built with another time.Now.
+// two seconds, while brokers hang and every second sender hangs up. Deadlines and
+// back-off do not care, nor do the events beside those that were left. The relay
+// is built with another time.Now.
 func TestClockJumps(t *testing.T) {
 	root, err := mutant.Root()
 	if err != nil {
@@ -148,7 +201,7 @@ func TestClockJumps(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	o := storm.Options{Relay: relay, Length: 25 * time.Second, Only: []string{"the brokers hang"}, Hold: 3 * time.Second}
+	o := storm.Options{Relay: relay, ClockJumps: true, Load: load.Options{Rate: 250, Habits: load.Habits{Disconnect: 0.5}}, Length: 25 * time.Second, Only: []string{"the brokers hang"}, Hold: 3 * time.Second}
 	o.Limits.Late = time.Second
 	run(t, o)
 }
@@ -163,9 +216,9 @@ func TestKills(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := run(t, storm.Options{Length: length, Only: []string{"the relay is killed"}, Hold: 500 * time.Millisecond})
-	t.Logf("%d kills, at most %s to the first accepted event", r.Facts.Starts, r.Facts.Restart)
-	if r.Facts.Restart > 10*time.Second {
-		t.Errorf("%s from a start to the first accepted event", r.Facts.Restart)
+	r := run(t, storm.Options{Length: length, Only: []string{"the relay is killed", "the relay is killed while the brokers hang"}, Hold: 500 * time.Millisecond})
+	t.Logf("%d kills; from a start to the first accepted event: %s; %.1f duplicates for each kill", r.Facts.Kills, r.Restarts, r.PerKill)
+	if r.Restarts.P50 > time.Second || r.Restarts.Max > 10*time.Second { // a busy machine may hold one of them up
+		t.Errorf("from a start to the first accepted event: %s", r.Restarts)
 	}
 }

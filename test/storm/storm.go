@@ -5,17 +5,16 @@ package storm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cxrelay/cxrelay/test/pace"
@@ -42,17 +41,24 @@ type Options struct {
 	Kafka   Kafka
 	Seed    uint64
 	Length  time.Duration // of load and faults together
+	Goals   Goals         // for which it goes on when its length is over
 	Calm    bool          // no faults
-	Only    []string      // faults whose names hold one of these; none: all
+	Only    []string      // faults of these names, or, where none has it, whose names hold it; none: all
 	Often   []string      // names of faults that are dealt once more for each time they stand here
 	Hold    time.Duration // how long each fault lasts; 0: as long as it says
 	Log     *slog.Logger
 	Load    load.Options // Secret, Journal, URLs, Seed and Types are filled in
 	Attacks float64      // a second
+	Waves   Waves        // zero: attackers stay
 	Slow    int          // connections of the fault "slow clients"
 	Env     []string     // for the relay, such as GOMEMLIMIT
-	Limits  Limits
+
+	ClockJumps bool // the relay has a clock of its own
+	Limits     Limits
 }
+
+// Waves are for how long attackers come, and for how long they go, in turn.
+type Waves struct{ Come, Go time.Duration }
 
 // Limits are what a run must keep within, beside the promise.
 type Limits struct {
@@ -87,10 +93,13 @@ const (
 	Partitions = 8 // of each topic; pinned
 	subject    = "cxone-data-action-v1"
 	schema     = `{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","required":["actionType","contactId"],` +
-		`"properties":{"actionType":{"type":"string"},"contactId":{"type":["string","number"]}}}`
+		`"properties":{"actionType":{"type":"string"},"contactId":{"type":["string","number"]},"a":{"type":"integer"}}}`
 	secret   = "the secret of the storm"
+	stampKey = "the key of the storm's hooks, 32 bytes and more" // of signatures with a time
 	maxBody  = 960 << 10
 	deadline = 2 * time.Second
+
+	attackers = 64 // attacks at the same time
 )
 
 // Run is one storm. The error tells what kept it from being one; a broken
@@ -121,6 +130,7 @@ type storm struct {
 	server   *http.Server
 	watch    *watch
 	stats    load.Stats
+	kills    atomic.Int64
 	facts    Facts
 }
 
@@ -182,15 +192,13 @@ func (s *storm) blow(ctx context.Context) error {
 			}
 		})
 	}
-	sending, enough := context.WithTimeout(ctx, s.Length)
+	sending, enough := context.WithCancel(ctx)
 	defer enough()
+	calm := make(chan struct{})
+	run("length", func() error { defer enough(); s.last(sending, calm); return nil })
 	run("load", func() error { return load.Run(sending, s.load(), &s.stats) })
 	if s.Attacks > 0 {
-		run("attacks", func() error {
-			return load.Storm(sending, load.AttackOptions{
-				Address: s.relay.listen, Path: path, Secret: secret, Journal: s.journal, Seed: s.Seed, Rate: s.Attacks, MaxBody: maxBody, Beside: 64,
-			})
-		})
+		run("attacks", func() error { return s.attack(sending) })
 	}
 	watching, watched := context.WithCancel(ctx)
 	defer watched()
@@ -198,7 +206,7 @@ func (s *storm) blow(ctx context.Context) error {
 	run("faults", func() error {
 		defer watched()
 		defer func() { <-sending.Done() }()
-		return s.faults(sending)
+		return s.faults(sending, calm)
 	})
 	all.Wait()
 	close(problems)
@@ -208,18 +216,57 @@ func (s *storm) blow(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// attack lets attackers come. In waves each coming and going is in the journal.
+func (s *storm) attack(ctx context.Context) error {
+	o := load.AttackOptions{
+		Address: s.relay.listen, Path: path, Secret: secret, Timed: timed, Stamped: load.Stamped{Key: stampKey},
+		Journal: s.journal, Seed: s.Seed, Rate: s.Attacks, MaxBody: maxBody, Beside: attackers,
+	}
+	if s.Waves == (Waves{}) {
+		return load.Storm(ctx, o)
+	}
+	for pace.Wait(ctx, front); ctx.Err() == nil; o.Seed++ {
+		s.journal.Mark(time.Now(), Quiet)
+		pace.Wait(ctx, s.Waves.Go)
+		s.journal.Mark(time.Now(), Attacked)
+		wave, gone := context.WithTimeout(ctx, s.Waves.Come)
+		err := load.Storm(wave, o)
+		gone()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// What windows are called in which attackers are gone and there.
+const (
+	Quiet    = "attackers go"
+	Attacked = "attackers come"
+)
+
 func (s *storm) load() load.Options {
 	o := s.Load
 	o.URLs, o.Secret, o.Journal, o.Seed, o.Types, o.MaxBody = []string{s.relay.url}, secret, s.journal, s.Seed, Types(), maxBody-1024
+	o.Stamped = load.Stamped{URLs: []string{"http://" + s.relay.listen + timed}, Key: stampKey, Share: 0.2}
+	if s.ClockJumps {
+		o.Stamped.Share = 0 // what was signed just now is stale
+	}
 	return o
 }
 
-// faults begins and ends one fault after the other, and looks in the end
-// whether the relay is alive.
-func (s *storm) faults(ctx context.Context) error {
-	const front, tail = 3 * time.Second, 8 * time.Second
-	until := time.Now().Add(s.Length - tail)
+// faults begins and ends one fault after the other until calm is closed, and
+// looks in the end whether the relay is alive.
+func (s *storm) faults(ctx context.Context, calm <-chan struct{}) error {
 	pause := func(d time.Duration) bool { return pace.Wait(ctx, d) }
+	blowing := func() bool {
+		select {
+		case <-calm:
+			return false
+		default:
+			return !s.Calm
+		}
+	}
 	if !pause(front) {
 		return nil
 	}
@@ -228,7 +275,7 @@ func (s *storm) faults(ctx context.Context) error {
 		return fmt.Errorf("no fault has a name with one of %q in it", s.Only)
 	}
 	list := chaos.NewDeck(some, s.random)
-	for !s.Calm && time.Now().Before(until) {
+	for blowing() {
 		fault, length := list.Draw()
 		if err := s.fault(ctx, fault, length); err != nil {
 			return err
@@ -258,8 +305,14 @@ func (s *storm) chosen() []chaos.Fault {
 			all = append(all, all[i])
 		}
 	}
-	return slices.DeleteFunc(all, func(f chaos.Fault) bool {
-		return len(s.Only) > 0 && !slices.ContainsFunc(s.Only, func(part string) bool { return strings.Contains(f.Name, part) })
+	wanted := func(f chaos.Fault, text string) bool {
+		if slices.ContainsFunc(all, func(f chaos.Fault) bool { return f.Name == text }) {
+			return f.Name == text
+		}
+		return strings.Contains(f.Name, text)
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(f chaos.Fault) bool {
+		return len(s.Only) > 0 && !slices.ContainsFunc(s.Only, func(text string) bool { return wanted(f, text) })
 	})
 }
 
@@ -271,13 +324,17 @@ func (s *storm) fault(ctx context.Context, f chaos.Fault, length time.Duration) 
 	}
 	s.facts.Faults[f.Name]++
 	if f.End == nil {
+		if f.Lasts > 0 {
+			pace.Wait(ctx, f.Lasts)
+			s.journal.Mark(time.Now(), endMark+f.Name)
+		}
 		return nil
 	}
 	if s.Hold > 0 {
 		length = s.Hold
 	}
 	pace.Wait(ctx, length)
-	s.journal.Mark(time.Now(), "end: "+f.Name)
+	s.journal.Mark(time.Now(), endMark+f.Name)
 	if err := f.End(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("end %s: %w", f.Name, err)
 	}
@@ -286,31 +343,26 @@ func (s *storm) fault(ctx context.Context, f chaos.Fault, length time.Duration) 
 
 // judge ends the relay and looks at what is left.
 func (s *storm) judge(ctx context.Context) (*Report, error) {
+	s.watch.look()
 	s.relay.settle(ctx, &s.facts)
-	s.relay.leaks(ctx, secret, &s.facts)
+	found := leaks{&s.facts}
+	found.running(ctx, s.relay)
 	s.relay.term(&s.facts)
+	const dump = "the relay dumps its stacks"
+	s.journal.Mark(time.Now(), dump)
+	s.facts.Faults[dump]++
+	found.crash(ctx, s.relay)
 	if err := s.journal.Close(); err != nil {
 		return nil, err
 	}
-	j := judge.New()
-	j.Forgetful = s.Kafka.Forgetful()
-	file, err := os.Open(s.path("journal"))
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	if err := j.Journal(file); err != nil {
-		return nil, err
-	}
-	log, err := os.Open(s.relay.log)
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
 	reading, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	if err := errors.Join(j.Log(log), j.Read(reading, s.Kafka.Brokers(), Topics()...)); err != nil {
+	v, err := judge.Evidence{
+		Journal: s.path("journal"), Log: s.relay.log, Brokers: s.Kafka.Brokers(),
+		Accepted: s.Limits.Accepted, Forgetful: s.Kafka.Forgetful(), AnyTime: s.ClockJumps,
+	}.Judge(reading)
+	if err != nil {
 		return nil, err
 	}
-	return s.report(j.Verdict(s.Limits.Accepted))
+	return s.report(v)
 }

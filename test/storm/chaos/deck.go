@@ -13,7 +13,8 @@ type Fault struct {
 	Name     string
 	Min, Max time.Duration // how long it lasts
 	Begin    func(context.Context) error
-	End      func(context.Context) error // nil: it happens once
+	End      func(context.Context) error // nil: it happens once, or ends by itself
+	Lasts    time.Duration               // of one that ends by itself
 }
 
 // Deck draws faults: all of them, in an order that the random source decides,

@@ -14,6 +14,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -29,10 +31,13 @@ func main() {
 	flag.StringVar(&broker, "broker", "bin/storm/broker", "the brokers")
 	flag.StringVar(&o.Dir, "dir", "", "for everything that is written; empty: a new folder, kept if a promise is broken")
 	flag.DurationVar(&o.Length, "length", time.Minute, "of the storm")
+	flag.IntVar(&o.Goals.Events, "events", 0, "go on until so many events came into being")
+	flag.IntVar(&o.Goals.Kills, "kills", 0, "go on until the relay was killed so many times")
+	flag.DurationVar(&o.Goals.Most, "most", 0, "how long it goes on for that")
 	flag.Uint64Var(&o.Seed, "seed", 0, "of everything that is random; 0: a new one")
 	flag.BoolVar(&o.Calm, "calm", false, "no faults")
-	flag.Func("only", "faults whose names hold this; may be given several times", func(s string) error { o.Only = append(o.Only, s); return nil })
-	flag.Func("often", "name of a fault that is dealt once more; may be given several times", func(s string) error { o.Often = append(o.Often, s); return nil })
+	flag.Func("only", "the fault of this name, or all whose names hold this; may be given several times", func(s string) error { o.Only = append(o.Only, s); return nil })
+	flag.Func("often", "name of a fault that is dealt more often, as name=12 for twelve times more; may be given several times", func(s string) error { return often(&o, s) })
 	flag.DurationVar(&o.Hold, "hold", 0, "how long each fault lasts; 0: as it says")
 	flag.Float64Var(&o.Load.Rate, "rate", 500, "events a second")
 	flag.IntVar(&o.Load.Contacts, "contacts", 200, "that send")
@@ -55,6 +60,20 @@ func main() {
 	case !good:
 		os.Exit(3)
 	}
+}
+
+// often reads name=n.
+func often(o *storm.Options, text string) error {
+	name, count, found := strings.Cut(text, "=")
+	n := 1
+	if found {
+		var err error
+		if n, err = strconv.Atoi(count); err != nil || n < 0 || n > 1000 {
+			return fmt.Errorf("%q is no number of times", count)
+		}
+	}
+	o.Often = append(o.Often, slices.Repeat([]string{name}, n)...)
+	return nil
 }
 
 func run(o storm.Options, broker string) (good bool, err error) {

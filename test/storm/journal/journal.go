@@ -9,6 +9,7 @@
 //	S event attempt time                an attempt is about to be sent
 //	A event attempt time status reason took
 //	X name time status reason took      an attack was answered, or not
+//	F name time status reason took due  so was one that may have this status only
 //	M time what                         a fault begins or ends
 //
 // Events are numbered from 0 in the order of their lines. Times are
@@ -125,6 +126,13 @@ func (w *Writer) Attack(name string, at time.Time, a Answer) {
 	w.write('X', name, at, a.Status, dash(a.Reason), int64(a.Took))
 }
 
+// Due writes how an attack ended to which only one status is a right answer.
+func (w *Writer) Due(name string, at time.Time, a Answer, due int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.write('F', name, at, a.Status, dash(a.Reason), int64(a.Took), due)
+}
+
 // Mark writes that a fault begins or ends.
 func (w *Writer) Mark(at time.Time, what string) {
 	w.mu.Lock()
@@ -188,12 +196,13 @@ func unescape(s string) string {
 
 // Entry is one line.
 type Entry struct {
-	Kind    byte  // E, S, A, X or M
+	Kind    byte  // E, S, A, X, F or M
 	Event   Event // of E whole, of S and A its number
 	Attempt int
 	At      time.Time
 	Answer  Answer
 	Name    string // of an attack or a mark
+	Due     int    // status, of F
 }
 
 // Read calls visit for each entry, in order, and stops at its first error.
@@ -234,6 +243,8 @@ func parse(line string) (Entry, error) {
 		e.Event.Number, e.Attempt, e.At, e.Answer = int(f.number()), int(f.number()), f.time(), f.answer()
 	case 'X':
 		e.Name, e.At, e.Answer = f.text(), f.time(), f.answer()
+	case 'F':
+		e.Name, e.At, e.Answer, e.Due = f.text(), f.time(), f.answer(), int(f.number())
 	case 'M':
 		e.At, e.Name = f.time(), f.text()
 	default:

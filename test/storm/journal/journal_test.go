@@ -26,6 +26,7 @@ func TestRoundTrip(t *testing.T) {
 	w.Answer(1, 0, at.Add(time.Second), journal.Answer{Status: 503, Reason: "delivery_timeout", Took: time.Millisecond})
 	w.Answer(1, 1, at, journal.Answer{})
 	w.Attack("unsigned", at, journal.Answer{Status: 401, Reason: "bad_signature"})
+	w.Due("gzip", at, journal.Answer{Status: 415, Reason: "unsupported"}, 415)
 	w.Mark(at, "a broker\nis killed")
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -41,6 +42,7 @@ func TestRoundTrip(t *testing.T) {
 		{Kind: 'A', Event: journal.Event{Number: 1}, At: at.Add(time.Second), Answer: journal.Answer{Status: 503, Reason: "delivery_timeout", Took: time.Millisecond}},
 		{Kind: 'A', Event: journal.Event{Number: 1}, Attempt: 1, At: at},
 		{Kind: 'X', Name: "unsigned", At: at, Answer: journal.Answer{Status: 401, Reason: "bad_signature"}},
+		{Kind: 'F', Name: "gzip", At: at, Answer: journal.Answer{Status: 415, Reason: "unsupported"}, Due: 415},
 		{Kind: 'M', Name: "a broker\nis killed", At: at},
 	}
 	text, err := os.ReadFile(path)
@@ -70,7 +72,7 @@ func read(t *testing.T, text []byte) []journal.Entry {
 
 func TestBrokenLines(t *testing.T) {
 	for _, line := range []string{
-		"", "Q\t1", "EE\t0", "E\t0\tc", "E\tx\tc\tt\tu\th", "S\t1\t2", "S\t1\t2\t3\t4", "A\t1\t2\t3\t200\t-", "A\t1\t2\tnow\t200\t-\t5", "M", "E\t0\tc\tt\tu\th\tid\tmore",
+		"", "Q\t1", "EE\t0", "E\t0\tc", "E\tx\tc\tt\tu\th", "S\t1\t2", "S\t1\t2\t3\t4", "A\t1\t2\t3\t200\t-", "A\t1\t2\tnow\t200\t-\t5", "M", "F\tname\t1\t401\t-\t5", "E\t0\tc\tt\tu\th\tid\tmore",
 	} {
 		err := journal.Read(strings.NewReader("M\t1\tgood\n"+line+"\n"), func(journal.Entry) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), "journal line 2") {

@@ -8,6 +8,8 @@
 //	CHANGED     a record's value is not what was signed
 //	MISROUTED   a record is in another topic than its type's
 //	MISKEYED    a record's key is not its contact's
+//	MISLABELLED a record's headers are not its event's, or not those of docs/records.md
+//	MISTIMED    a record's timestamp is not of the time when its event was sent
 //	MOVED       a contact is in two partitions of one topic
 //	REORDERED   an event that was accepted before another of its contact and
 //	            topic was first sent stands behind it
@@ -16,8 +18,12 @@
 //	FORGED      a record that no sender of ours signed
 //	ADMITTED    an attack was answered 2xx
 //	BROKEN      an attack was answered 5xx
-//	REFUSED     an event of which every attempt was refused for good (4xx) is there
-//	MULTIPLIED  an event has more records than attempts
+//	MISANSWERED an attack was answered otherwise than it must be: one that is not
+//	            signed with 401, so that it learns nothing
+//	UNTRUE      an event was answered 2xx with another reason than accepted, or
+//	            with the id of another event
+//	REFUSED     an event is there of which every attempt was answered that nothing was written
+//	MULTIPLIED  an event has more records than attempts that may have written one
 //	REPEATED    a record is there twice, with the same number of its writer: not
 //	            the relay wrote it again, but Kafka
 //	TOO FEW     the run is too small to say anything
@@ -45,6 +51,7 @@ type Record struct {
 	Value     []byte
 	EventID   string // header cxrelay-event-id
 	Origin    string // header cxrelay-origin
+	Labels    Labels
 }
 
 // Judge collects the evidence of one run: the journal first, then the records
@@ -56,6 +63,9 @@ type Judge struct {
 	// repeated is counted and is no fault. Kafka's own brokers do not forget.
 	Forgetful bool
 
+	// AnyTime: the relay's clock is not that of the senders.
+	AnyTime bool
+
 	events   []event
 	contacts names
 	topics   names
@@ -63,6 +73,8 @@ type Judge struct {
 	keys     []string           // by contact
 	homes    map[[2]int32]int32 // contact and topic: partition
 	lanes    map[lane]int       // the highest number so far
+	kinds    names              // of events
+	sources  map[int32]string   // by contact
 	gaps     []gap              // to be explained
 	failed   map[place]bool     // what the log says was never written
 
@@ -78,8 +90,9 @@ type event struct {
 	contact  int32
 	topic    int32
 	attempts uint16
-	refused  uint16 // attempts answered 4xx
+	refused  uint16 // attempts of which the answer says that they wrote nothing
 	records  uint16
+	kind     int16
 	named    bool // has an id of its own
 }
 
@@ -123,7 +136,7 @@ func (n *names) number(name string) int32 {
 
 // New returns a judge that has seen nothing yet.
 func New() *Judge {
-	return &Judge{own: map[string]int32{}, homes: map[[2]int32]int32{}, lanes: map[lane]int{}, failed: map[place]bool{}}
+	return &Judge{sources: map[int32]string{}, own: map[string]int32{}, homes: map[[2]int32]int32{}, lanes: map[lane]int{}, failed: map[place]bool{}}
 }
 
 // Journal takes what the senders wrote.
@@ -137,6 +150,10 @@ func (j *Judge) entry(e journal.Entry) error {
 		return j.born(e.Event)
 	case 'X':
 		j.attacked(e.Name, e.Answer)
+		return nil
+	case 'F':
+		j.attacked(e.Name, e.Answer)
+		j.due(e.Name, e.Answer, e.Due)
 		return nil
 	case 'M':
 		return nil
@@ -155,12 +172,18 @@ func (j *Judge) entry(e journal.Entry) error {
 	}
 	switch status := e.Answer.Status; {
 	case status >= 200 && status < 300:
+		if e.Answer.Reason != "accepted" {
+			j.fault("UNTRUE", "event %d was answered %d %s", e.Event.Number, status, e.Answer.Reason)
+		}
 		if ev.accepted == 0 {
 			j.verdict.Accepted++
 			ev.accepted = e.At.UnixNano()
 		}
-	case status >= 400 && status < 500 && e.Answer.Reason != "body_incomplete":
+	case definite(e.Answer):
 		ev.refused++
+		if status < 500 && e.Answer.Reason != "body_incomplete" {
+			j.verdict.Refused++
+		}
 	}
 	return nil
 }
@@ -173,7 +196,7 @@ func (j *Judge) born(e journal.Event) error {
 	if err != nil || len(sum) != sha256.Size {
 		return fmt.Errorf("event %d: %q is no SHA-256", e.Number, e.SHA256)
 	}
-	ev := event{contact: j.contacts.number(e.Contact), topic: j.topics.number(e.Topic)}
+	ev := event{contact: j.contacts.number(e.Contact), topic: j.topics.number(e.Topic), kind: int16(j.kinds.number(e.Type))}
 	copy(ev.sum[:], sum)
 	if int(ev.contact) == len(j.keys) {
 		h := fnv.New64a()
@@ -190,14 +213,16 @@ func (j *Judge) born(e journal.Event) error {
 	return nil
 }
 
-// attacked: net/http answers some broken requests itself, without a reason;
-// 501 is its word for a transfer coding that it does not know.
+// attacked: a relay that is full, stopping or without a schema yet may say so,
+// which is before it asks Kafka. net/http answers some broken requests itself,
+// without a reason; 501 is its word for a transfer coding that it does not know,
+// 505 for a version of HTTP.
 func (j *Judge) attacked(name string, a journal.Answer) {
 	j.verdict.Attacks++
 	switch {
 	case a.Status >= 200 && a.Status < 300:
 		j.fault("ADMITTED", "attack %q was answered %d %s", name, a.Status, a.Reason)
-	case a.Status == 503 && (a.Reason == "overloaded" || a.Reason == "draining"), a.Status == 501 && a.Reason == "":
+	case a.Status == 503 && slices.Contains([]string{"overloaded", "draining", "schema_unavailable"}, a.Reason), (a.Status == 501 || a.Status == 505) && a.Reason == "":
 	case a.Status >= 500:
 		j.fault("BROKEN", "attack %q was answered %d %s", name, a.Status, a.Reason)
 	}
@@ -227,6 +252,7 @@ func (j *Judge) Record(r *Record) {
 	if key := j.keys[ev.contact]; string(r.Key) != key {
 		j.fault("MISKEYED", "%s: %s has the key %q, want %q", where, r.EventID, r.Key, key)
 	}
+	j.label(r, ev, where)
 	home := [2]int32{ev.contact, topic}
 	if p, ok := j.homes[home]; !ok {
 		j.homes[home] = r.Partition
@@ -239,8 +265,8 @@ func (j *Judge) Record(r *Record) {
 		j.verdict.Duplicates++
 	}
 	ev.records++
-	if ev.records > ev.attempts {
-		j.fault("MULTIPLIED", "%s: record %d of %s, which was sent %d times", where, ev.records, r.EventID, ev.attempts)
+	if ev.records > ev.attempts-ev.refused && ev.refused < ev.attempts { // else it is REFUSED
+		j.fault("MULTIPLIED", "%s: record %d of %s, which was sent %d times, %d of them in vain", where, ev.records, r.EventID, ev.attempts, ev.refused)
 	}
 }
 

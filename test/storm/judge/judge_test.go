@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cxrelay/cxrelay/test/storm/judge"
 )
@@ -47,6 +48,7 @@ func good() *history {
 		h.records = append(h.records, judge.Record{
 			Topic: topic, Partition: partition, Offset: offsets[partition], Key: key(contact), Value: []byte(value(n)),
 			EventID: fmt.Sprintf("storm-%d", n), Origin: fmt.Sprintf("host/ab12/%d", offsets[partition]+1),
+			Labels: judge.Labels{Source: "cxone", Type: "QUEUE_TRANSFER", At: time.UnixMilli(0)},
 		})
 		offsets[partition]++
 	}
@@ -74,6 +76,10 @@ func good() *history {
 	say("X\tan unknown coding\t7\t501\t-\t1")
 	say("X\tmany\t7\t503\toverloaded\t1")
 	say("X\tgone\t7\t0\t-\t1")
+	say("F\tlate\t7\t401\tstale\t1\t401")
+	say("F\tmany\t7\t503\toverloaded\t1\t401")
+	say("F\tno schema yet\t7\t503\tschema_unavailable\t1\t422")
+	say("F\tgone\t7\t0\t-\t1\t401")
 	return h
 }
 
@@ -146,7 +152,7 @@ func (h *history) of(n int) int {
 
 func TestGoodHistory(t *testing.T) {
 	v := good().judge(t)
-	if !v.Good() || v.Accepted != 10 || v.Attempts != 11 || v.Records != 11 || v.Duplicates != 1 || v.Attacks != 4 {
+	if !v.Good() || v.Accepted != 10 || v.Attempts != 11 || v.Records != 11 || v.Duplicates != 1 || v.Attacks != 8 {
 		t.Errorf("%+v", v)
 	}
 }
@@ -236,8 +242,53 @@ func TestConvictions(t *testing.T) {
 		"an attack is accepted": {func(_ *testing.T, h *history) {
 			h.journal = append(h.journal, "X\tprefix\t7\t200\taccepted\t1")
 		}, "ADMITTED:1"},
+		"a dropped event is answered 2xx": {func(t *testing.T, h *history) {
+			h.replace(t, "A\t8\t", "200\taccepted", "200\tdropped")
+		}, "UNTRUE:1"},
+		"the answer has the id of another event": {func(t *testing.T, h *history) {
+			h.replace(t, "A\t8\t", "200\taccepted", "200\taccepted as storm-6")
+		}, "UNTRUE:1"},
+		"an event is there that was answered as not produced": {func(t *testing.T, h *history) {
+			h.replace(t, "A\t8\t", "200\taccepted", "503\tkafka_unavailable")
+		}, "REFUSED:1 TOO FEW:1"},
+		"an event is there of which only the outcome was unknown": {func(t *testing.T, h *history) {
+			h.replace(t, "A\t8\t", "200\taccepted", "503\tdelivery_timeout")
+		}, "TOO FEW:1"},
+		"an attempt that was refused has a record, beside one that was accepted": {func(t *testing.T, h *history) {
+			h.replace(t, "A\t3\t0", "0\t-", "503\toverloaded")
+		}, "MULTIPLIED:1"},
+		"another type in the header": {func(_ *testing.T, h *history) {
+			h.records[h.of(4)].Labels.Type = "CALL_DISCONNECTED"
+		}, "MISLABELLED:1"},
+		"another source in the header": {func(_ *testing.T, h *history) {
+			h.records[h.of(4)].Labels.Source = "hooks"
+		}, "MISLABELLED:1"},
+		"no source in the header": {func(_ *testing.T, h *history) {
+			h.records[h.of(9)].Labels.Source = ""
+		}, "MISLABELLED:1"},
+		"a header too many": {func(_ *testing.T, h *history) {
+			h.records[h.of(4)].Labels.Odd = "header \"x-secret\""
+		}, "MISLABELLED:1"},
+		"the time of a record long before its event": {func(_ *testing.T, h *history) {
+			h.records[h.of(4)].Labels.At = time.Unix(-3, 0)
+		}, "MISTIMED:1"},
+		"the time of a record long after its answer": {func(_ *testing.T, h *history) {
+			h.records[h.of(4)].Labels.At = time.Unix(3, 0)
+		}, "MISTIMED:1"},
+		"the time of a record of which an attempt had no answer": {func(_ *testing.T, h *history) {
+			h.records[h.of(3)+1].Labels.At = time.Unix(3, 0)
+		}, ""},
+		"a forged request learns that its body was read": {func(_ *testing.T, h *history) {
+			h.journal = append(h.journal, "F\tprefix\t7\t422\tschema_mismatch\t1\t401")
+		}, "MISANSWERED:1"},
+		"a replay is accepted": {func(_ *testing.T, h *history) {
+			h.journal = append(h.journal, "F\ta replay\t7\t200\taccepted\t1\t401")
+		}, "ADMITTED:1 MISANSWERED:1"},
 		"an attack breaks something": {func(_ *testing.T, h *history) {
 			h.journal = append(h.journal, "X\tdeep\t7\t500\tinternal\t1")
+		}, "BROKEN:1"},
+		"an attack comes as far as Kafka": {func(_ *testing.T, h *history) {
+			h.journal = append(h.journal, "X\tdeep\t7\t503\tkafka_unavailable\t1")
 		}, "BROKEN:1"},
 		"nothing happened": {func(_ *testing.T, h *history) {
 			h.journal, h.records = []string{"M\t5\tnothing"}, nil

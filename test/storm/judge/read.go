@@ -93,7 +93,7 @@ func ends(ctx context.Context, brokers, topics []string) (map[string]map[int32]k
 func Of(r *kgo.Record) *Record {
 	return &Record{
 		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value,
-		EventID: Header(r, "cxrelay-event-id"), Origin: Header(r, "cxrelay-origin"),
+		EventID: Header(r, "cxrelay-event-id"), Origin: Header(r, "cxrelay-origin"), Labels: labels(r),
 	}
 }
 

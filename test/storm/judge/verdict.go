@@ -16,6 +16,7 @@ type Verdict struct {
 	Events     int            `json:"events"`
 	Attempts   int            `json:"attempts"`
 	Accepted   int            `json:"accepted"` // events answered 2xx
+	Refused    int            `json:"refused"`  // attempts answered 4xx, those aside whose body never arrived
 	Attacks    int            `json:"attacks"`
 	Records    int            `json:"records"`
 	Duplicates int            `json:"duplicates"` // records beyond the first of an event
@@ -75,7 +76,7 @@ func (j *Judge) Verdict(minimum int) *Verdict {
 		case ev.accepted != 0 && ev.records == 0:
 			j.fault("LOST", "event %d of contact %s was accepted and is in no topic", n, j.contacts.all[ev.contact])
 		case ev.attempts > 0 && ev.refused == ev.attempts && ev.records > 0:
-			j.fault("REFUSED", "event %d was refused %d times, for good, and is there", n, ev.attempts)
+			j.fault("REFUSED", "event %d was sent %d times, in vain by each answer, and is there", n, ev.attempts)
 		}
 	}
 	for _, g := range j.gaps {

@@ -15,10 +15,11 @@ import (
 
 // contact sends the events of one contact.
 type contact struct {
-	load  *load
-	name  string
-	lanes int // events under way, at most, while others queue; 0: those beside one another do not queue
-	tries int // 0: until it is accepted or refused for good
+	load    *load
+	name    string
+	lanes   int // events under way, at most, while others queue; 0: those beside one another do not queue
+	tries   int // 0: until it is accepted or refused for good
+	stamped bool
 
 	mu     sync.Mutex
 	random *rand.Rand
@@ -35,6 +36,7 @@ func newContact(l *load, i int) *contact {
 	if c.random.Float64() < l.o.Habits.GivesUp {
 		c.tries = max(1, l.o.Habits.Tries)
 	}
+	c.stamped = c.random.Float64() < l.o.Stamped.Share
 	return c
 }
 
@@ -94,7 +96,7 @@ func (c *contact) send(ctx context.Context, p plan) {
 	if !c.load.slot(ctx) {
 		return
 	}
-	e := c.load.born(journal.Event{Contact: c.name, Type: p.kind.Name, Topic: p.kind.Topic}, p, nil)
+	e := c.load.born(journal.Event{Contact: c.name, Type: p.kind.Name, Topic: p.kind.Topic}, p, nil, c.stamped)
 	c.load.free()
 	var repeats sync.WaitGroup
 	if p.repeat && p.beside {
@@ -167,11 +169,15 @@ func (l *load) attempt(ctx context.Context, e *Event, hangUp bool) journal.Answe
 
 // next returns the relay whose turn it is.
 func (l *load) next(e *Event) string {
-	if len(l.o.URLs) == 1 {
-		return l.o.URLs[0]
+	urls := l.o.URLs
+	if e.stamped {
+		urls = l.o.Stamped.URLs
+	}
+	if len(urls) == 1 {
+		return urls[0]
 	}
 	turn, _ := l.turns.LoadOrStore(e.Type+" "+e.Contact, new(atomic.Uint64))
-	return l.o.URLs[turn.(*atomic.Uint64).Add(1)%uint64(len(l.o.URLs))]
+	return urls[turn.(*atomic.Uint64).Add(1)%uint64(len(urls))]
 }
 
 // slot waits for a connection; it returns false when ctx has ended.

@@ -23,6 +23,7 @@ import (
 type Options struct {
 	URLs    []string // of the relays; the attempts of each contact and type go to them in turn
 	Secret  string
+	Stamped Stamped // another source of them; no share: nobody sends there
 	Journal *journal.Writer
 	Seed    uint64
 
@@ -195,8 +196,8 @@ func body(number int, contact string, p plan) []byte {
 
 // born writes an event down and signs it. Its body is the one that is made for
 // its contact and type if it has none.
-func (l *load) born(e journal.Event, p plan, given []byte) *Event {
-	signed := &Event{body: given}
+func (l *load) born(e journal.Event, p plan, given []byte, stamped bool) *Event {
+	signed := &Event{body: given, stamped: stamped}
 	signed.Event = l.o.Journal.Event(e, func(number int) string {
 		if given == nil {
 			signed.body = body(number, e.Contact, p)

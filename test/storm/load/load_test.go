@@ -231,7 +231,7 @@ func TestAttacks(t *testing.T) {
 	}
 	count := len(load.Attacks())
 	if err := load.Storm(t.Context(), load.AttackOptions{
-		Address: strings.TrimPrefix(r.URL, "http://"), Path: "/", Secret: secret, Journal: w, Rate: 1000, Count: count, MaxBody: 1 << 20, Beside: 8,
+		Address: strings.TrimPrefix(r.URL, "http://"), Path: "/cxone/webhook", Secret: secret, Timed: "/hooks", Stamped: load.Stamped{Key: "key"}, Journal: w, Rate: 1000, Count: count, MaxBody: 1 << 20, Beside: 8,
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ type Event struct {
 
 	body      []byte
 	signature string
+	stamped   bool // goes to the source of that kind
 	attempts  atomic.Int64
 }
 
@@ -38,13 +39,13 @@ func (s *Sender) Close() { s.load.client.CloseIdleConnections() }
 
 // Event brings an event into being, with a body as Run makes it.
 func (s *Sender) Event(contact string, kind Type) *Event {
-	return s.load.born(journal.Event{Contact: contact, Type: kind.Name, Topic: kind.Topic}, plan{kind: kind}, nil)
+	return s.load.born(journal.Event{Contact: contact, Type: kind.Name, Topic: kind.Topic}, plan{kind: kind}, nil, false)
 }
 
 // Given brings an event into being whose body is given. Of e everything but
 // the number and the hash is needed; its contact is the one in the body.
 func (s *Sender) Given(e journal.Event, body string) *Event {
-	return s.load.born(e, plan{}, []byte(body))
+	return s.load.born(e, plan{}, []byte(body), false)
 }
 
 // Send sends an event once.
