@@ -137,9 +137,9 @@ func (c *compiler) read(docs *documents) (*plan, error) {
 // ownFront reads the texts without the library. The error is a
 // *front.DeclinedError.
 func (c *compiler) ownFront(docs *documents) (*santhosh.Schema, error) {
-	known := knownFormats{}
+	known := formats()
 	return front.Compile(rootURL, front.Options{
-		Load: docs.text, Draft: docs.draft(), Format: known.format, Valid: c.metas.valid,
+		Load: docs.text, Draft: docs.draft(), Format: func(name string) *santhosh.Format { return known[name] }, Valid: c.metas.valid,
 	})
 }
 

@@ -30,14 +30,14 @@ func ownFormats() map[string]func(string) bool {
 
 func anything(string) bool { return true }
 
-// formats are the same for the library.
-func formats() []*santhosh.Format {
+// formats are the same as the library's structs, by name.
+func formats() map[string]*santhosh.Format {
 	own := ownFormats()
-	list := make([]*santhosh.Format, 0, len(own))
+	all := make(map[string]*santhosh.Format, len(own))
 	for name, ok := range own {
-		list = append(list, formatOf(name, ok))
+		all[name] = formatOf(name, ok)
 	}
-	return list
+	return all
 }
 
 func formatOf(name string, ok func(string) bool) *santhosh.Format {
