@@ -157,7 +157,7 @@ func (p *plan) engine() (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{program: prog, builders: newBuilders(), warnings: cost.warnings()}
+	e := &engine{program: prog, builders: newBuilders(), warnings: cost.warnings(), errs: p.resources != nil && p.graph.misjudged()}
 	if declined != nil {
 		e.declined = fmt.Sprintf("%v at %s", declined, localNames(declined.Location))
 		if cost.unbounded != nil {

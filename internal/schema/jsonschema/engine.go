@@ -22,6 +22,7 @@ type engine struct {
 	program  *program.Program // nil: declined
 	declined string           // by which keyword
 	judge    *judge           // nil: the library must not run this schema
+	errs     bool             // the judge is known to be wrong about such schemas
 	warnings []string
 	builders sync.Pool // of *builder, for violations
 	shadow   shadow
@@ -84,7 +85,7 @@ func (e *engine) fast(doc *jsontape.Doc) (_ []schema.Violation, err error) {
 // repeat has the judge make a check of the program's again. A verdict that the
 // program could not reach is no disagreement.
 func (e *engine) repeat(doc *jsontape.Doc, valid bool, err error) (_ []schema.Violation, overruled bool) {
-	if e.judge == nil {
+	if e.judge == nil || e.errs {
 		err = ErrOneEngine
 	}
 	var violations []schema.Violation

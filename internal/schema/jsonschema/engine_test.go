@@ -133,6 +133,8 @@ func TestShadowOfOneEngine(t *testing.T) {
 	}{
 		"not for the judge": {`{"type":"object","properties":{"x":{"anyOf":[{"type":"null"},{"$ref":"#"}]}}}`, `{"x":null}`, `{"x":1}`},
 		"declined":          {`{"multipleOf":1.00000000000000000001}`, `0`, `1`},
+		"recursive":         {`{"$schema":"https://json-schema.org/draft/2019-09/schema","$recursiveAnchor":true,"properties":{"a":{"$recursiveRef":"#"}},"additionalProperties":false}`, `{"a":{}}`, `{"a":{"b":1}}`},
+		"dynamic, of names": {`{` + draft2020 + `"$dynamicAnchor":"node","properties":{"a":{"$dynamicRef":"#node"}},"propertyNames":{"maxLength":1}}`, `{"a":{}}`, `{"a":{"bb":1}}`},
 	} {
 		var seen comparisons
 		v := seen.withShadow(t, tt.schema, "")

@@ -228,6 +228,22 @@ func (g *graph) schemas() []*santhosh.Schema {
 	return list
 }
 
+// misjudged reports whether the library may give a wrong verdict: it follows
+// $recursiveRef to the schema by which the outermost resource was entered, not
+// to its root, and begins the way of dynamic references anew at propertyNames.
+func (g *graph) misjudged() bool {
+	var dynamic, names bool
+	for _, n := range g.nodes {
+		if s := n.schema; s != nil {
+			if s.RecursiveRef != nil {
+				return true
+			}
+			dynamic, names = dynamic || s.DynamicRef != nil, names || s.PropertyNames != nil
+		}
+	}
+	return dynamic && names
+}
+
 // sortedNames returns the keys of m in order.
 func sortedNames[V any](m map[string]V) []string {
 	if len(m) == 0 {

@@ -36,8 +36,9 @@ func Prepare(v schema.Validator) {
 	}
 }
 
-// ErrOneEngine says that only one of the engines takes the schema, so that
-// there is nothing to compare (see schema.Described).
+// ErrOneEngine says that only one of the engines takes the schema (see
+// schema.Described), or that the judge is known to be wrong about such schemas,
+// so that there is nothing to compare.
 var ErrOneEngine = errors.New("json schema: only one engine takes this schema")
 
 // Comparison is one check that both engines were to make.
