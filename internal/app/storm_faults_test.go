@@ -101,7 +101,7 @@ func wireFaults() []func(*rand.Rand) act {
 				begin: func(st *storm) {
 					for i := range times {
 						st.w.kafka.SetWeather(node, devkit.Weather{Refuse: i%2 == 0})
-						time.Sleep(every)
+						pass(every)
 					}
 					st.w.kafka.SetWeather(node, devkit.Weather{})
 				},
@@ -168,7 +168,7 @@ func kafkaFaults() []func(*rand.Rand) act {
 					st.eachPartition(func(topic string, p int32) {
 						_ = st.w.kafka.Cluster.MoveTopicPartition(topic, p, dice.Int32N(stormBrokers)) // it may be deleted meanwhile
 					})
-					time.Sleep(every)
+					pass(every)
 				}
 			}}
 		},

@@ -64,7 +64,7 @@ func (st *storm) turn(do func()) {
 	st.alone(func() {
 		st.moves.Add(1)
 		do()
-		time.Sleep(time.Millisecond) // clients see that connections have ended
+		pass(time.Millisecond) // clients see that connections have ended
 		st.turns.Add(1)
 		st.moves.Add(-1)
 	})
@@ -232,7 +232,7 @@ func rotate(dice *rand.Rand) act {
 			return
 		}
 		st.w.secret.Store(value)
-		time.Sleep(stormDeadline + time.Second) // what was signed before is answered
+		pass(stormDeadline + time.Second) // what was signed before is answered
 		next.secrets = []string{fresh, old}
 		st.adopt(next)
 		if dice.IntN(2) == 0 {
@@ -269,7 +269,7 @@ func restart(dice *rand.Rand) act {
 	return act{name: fmt.Sprintf("restart after %s", gap), begin: func(st *storm) {
 		st.turn(func() {
 			st.stop(st.w.serving.Load())
-			time.Sleep(gap)
+			pass(gap)
 			st.launch()
 		})
 	}}
@@ -282,7 +282,7 @@ func rolling(dice *rand.Rand) act {
 		st.turn(func() {
 			r := st.w.serving.Load()
 			st.launch()
-			time.Sleep(overlap)
+			pass(overlap)
 			st.stop(r)
 		})
 	}}
@@ -294,7 +294,7 @@ func kill(dice *rand.Rand) act {
 	return act{name: fmt.Sprintf("kill, start after %s", gap), begin: func(st *storm) {
 		st.turn(func() {
 			st.w.serving.Load().kill()
-			time.Sleep(gap)
+			pass(gap)
 			st.launch()
 		})
 	}}

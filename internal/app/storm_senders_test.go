@@ -63,7 +63,7 @@ func (c *sender) run() {
 		} else {
 			under.Go(send)
 		}
-		time.Sleep(pause)
+		pass(pause)
 	}
 	under.Wait()
 }
@@ -89,7 +89,7 @@ func (c *sender) send(s *sent, dice *rand.Rand) {
 		var copies sync.WaitGroup
 		for range dice.IntN(4) {
 			if later := time.Duration(dice.IntN(3000)) * time.Millisecond; dice.IntN(3) > 0 {
-				copies.Go(func() { time.Sleep(later); c.insist(s, 2, 0) })
+				copies.Go(func() { pass(later); c.insist(s, 2, 0) })
 			} else {
 				copies.Go(func() { c.insist(s, 2, 0) })
 			}
@@ -126,7 +126,7 @@ func (c *sender) insist(s *sent, tries int, leave time.Duration) bool {
 		case n == tries, c.st.tooLate():
 			return false
 		}
-		time.Sleep(pause)
+		pass(pause)
 		pause = min(2*pause, 4*time.Second)
 	}
 }
@@ -177,7 +177,7 @@ func (st *storm) unwelcome(s *sent) {
 func (st *storm) attack(stream uint64) {
 	for n := 0; !st.over(); n++ {
 		dice := rand.New(rand.NewPCG(st.seed, stream<<32|uint64(n))) //nolint:gosec // no secret
-		time.Sleep(100*time.Millisecond + time.Duration(dice.IntN(600))*time.Millisecond)
+		pass(100*time.Millisecond + time.Duration(dice.IntN(600))*time.Millisecond)
 		s := event("QUEUE_TRANSFER", fmt.Sprintf("EVIL-%d", stream), n)
 		s.evil = true
 		spoil := attacks()[dice.IntN(len(attacks()))]

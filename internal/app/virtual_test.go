@@ -419,3 +419,6 @@ func (w *world) grow(topic string, partitions int) {
 		w.t.Fatal(err)
 	}
 }
+
+// pass lets virtual time pass: whoever calls it runs in a bubble of synctest.
+func pass(d time.Duration) { time.Sleep(d) }
