@@ -32,7 +32,7 @@ type suspect struct {
 	room   string
 	test   string
 
-	virtual string // what the storm in virtual time says of it
+	virtual string // what the storm in virtual time says of it; empty: nothing, as its senders sign without a time
 }
 
 func suspects() []suspect {
@@ -193,6 +193,9 @@ func TestVirtualStormConvicts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range suspects() {
+		if s.virtual == "" {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) {
 			overlay, err := mutant.Overlay(root, t.TempDir(), s.edits...)
 			if err != nil {
