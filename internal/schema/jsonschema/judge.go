@@ -119,13 +119,10 @@ const (
 // and arrays reused. The value is good until reset. Not safe for concurrent
 // use.
 type builder struct {
-	doc     *jsontape.Doc
-	nodes   []jsontape.Node
-	text    string // of the whole document: strings without escapes share it
-	maps    []map[string]any
-	used    int // of maps
-	items   []any
-	scratch []byte
+	words
+	maps  []map[string]any
+	used  int // of maps
+	items []any
 }
 
 func (b *builder) build(doc *jsontape.Doc) any {
@@ -177,15 +174,6 @@ func (b *builder) value(i uint32) any {
 		return b.object(i, int(n.Count))
 	}
 	return nil
-}
-
-func (b *builder) str(i uint32) string {
-	n := &b.nodes[i]
-	if n.Flags&jsontape.Escaped == 0 {
-		return b.text[n.Off:n.End]
-	}
-	b.scratch = b.doc.AppendString(b.scratch[:0], int(i))
-	return string(b.scratch)
 }
 
 func (b *builder) object(i uint32, members int) map[string]any {

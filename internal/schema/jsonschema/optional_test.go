@@ -45,10 +45,9 @@ var optionalDeviations = map[string]string{
 }
 
 const (
-	annotates       = "https://json-schema.org/draft/2020-12/schema"
-	assertsFormats  = "http://localhost:1234/draft2020-12/format-assertion-true.json"
-	optionalSuite   = "testdata/optional"
-	optionalRemotes = "remotes"
+	annotates      = "https://json-schema.org/draft/2020-12/schema"
+	assertsFormats = "http://localhost:1234/draft2020-12/format-assertion-true.json"
+	optionalSuite  = "testdata/optional"
 )
 
 // TestOptionalSuite runs the optional part of the official suite. The formats
@@ -56,8 +55,8 @@ const (
 func TestOptionalSuite(t *testing.T) {
 	remotes := suiteRemotes(t, suiteDir(t))
 	suite := os.DirFS(optionalSuite)
-	for file, text := range jsonFiles(t, suite, optionalRemotes) {
-		remotes["http://localhost:1234/"+strings.TrimPrefix(file, optionalRemotes+"/")] = text
+	for file, text := range jsonFiles(t, suite, "remotes") {
+		remotes[remoteURL(file)] = text
 	}
 	left, cases := maps.Clone(optionalDeviations), 0
 	for _, draft := range []string{"draft7", "draft2020-12"} {

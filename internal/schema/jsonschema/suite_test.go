@@ -2,7 +2,6 @@ package jsonschema_test
 
 import (
 	"encoding/json"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,19 +41,15 @@ func suiteDir(t *testing.T) string {
 func suiteRemotes(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	remotes := map[string]string{}
-	root := os.DirFS(filepath.Join(dir, "remotes"))
-	err := fs.WalkDir(root, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".json") {
-			return err
-		}
-		text, err := fs.ReadFile(root, path)
-		remotes["http://localhost:1234/"+path] = string(text)
-		return err
-	})
-	if err != nil || len(remotes) == 0 {
-		t.Fatalf("%d remotes: %v", len(remotes), err)
+	for file, text := range jsonFiles(t, os.DirFS(dir), "remotes") {
+		remotes[remoteURL(file)] = text
 	}
 	return remotes
+}
+
+// remoteURL is where the suite serves a file of its folder "remotes".
+func remoteURL(file string) string {
+	return "http://localhost:1234/" + strings.TrimPrefix(file, "remotes/")
 }
 
 func suiteFiles(t *testing.T, dir, draft string) map[string][]suiteGroup {

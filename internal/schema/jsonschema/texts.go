@@ -22,7 +22,7 @@ func parseText(text string) (front.Text, error) {
 	if tape.Parse([]byte(text), jsontape.Limits{NumberLen: maxDigits, Exponent: maxExponent}) != nil {
 		return parseUnscanned(text)
 	}
-	d := decoder{tape: tape, nodes: tape.Nodes(), text: text}
+	d := decoder{words: words{doc: tape, nodes: tape.Nodes(), text: text}}
 	value := d.value(0)
 	if d.longNumbers {
 		if err := checkNumbers("", value); err != nil {
@@ -47,13 +47,26 @@ func parseUnscanned(text string) (front.Text, error) {
 	return front.Text{Value: value}, nil
 }
 
+// words reads the strings of a tape. Not safe for concurrent use.
+type words struct {
+	doc     *jsontape.Doc
+	nodes   []jsontape.Node
+	text    string // of the whole document: strings without escapes share it
+	scratch []byte
+}
+
+func (w *words) str(i uint32) string {
+	n := &w.nodes[i]
+	if n.Flags&jsontape.Escaped == 0 {
+		return w.text[n.Off:n.End]
+	}
+	w.scratch = w.doc.AppendString(w.scratch[:0], int(i))
+	return string(w.scratch)
+}
+
 // decoder makes of a tape what santhosh.UnmarshalJSON makes of its text.
-// Strings without escapes are parts of the text.
 type decoder struct {
-	tape        *jsontape.Doc
-	nodes       []jsontape.Node
-	text        string
-	scratch     []byte
+	words
 	longNumbers bool // one is worth a look of checkNumbers
 }
 
@@ -88,15 +101,6 @@ func (d *decoder) value(i uint32) any {
 		return m
 	}
 	return nil
-}
-
-func (d *decoder) str(i uint32) string {
-	n := &d.nodes[i]
-	if n.Flags&jsontape.Escaped == 0 {
-		return d.text[n.Off:n.End]
-	}
-	d.scratch = d.tape.AppendString(d.scratch[:0], int(i))
-	return string(d.scratch)
 }
 
 // Bounds on the numbers of a schema text: the same as those on a payload's,
