@@ -191,42 +191,64 @@ func TestParseHTTP(t *testing.T) {
 	}
 }
 
-// FuzzParseHTTP: what net/http reads as a request of one body is read alike.
+// FuzzParseHTTP: what a server of net/http reads as a request of one body is
+// read alike.
 func FuzzParseHTTP(f *testing.F) {
 	for _, seed := range []string{
 		"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", "POST / HTTP/1.1\nHost: x\nA: b\nA: c\n\n",
 		"POST / HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n2\r\n{}\r\n0\r\n\r\n", "POST / HTTP/1.1\nHost: x\nA: b\n c\n\n", "GET /\n\n",
+		"POST / HTTP/1.1\nHost: x\nA b: c\n\n", "POST / HTTP/1.1\nHost: x\nContent-Length: 2\nContent-Length: 2\n\n{}",
+		"POST / HTTP/1.1\nHost: x\nPragma: no-cache\n\n", "POST / HTTP/1.0\nTransfer-Encoding: chunked\nContent-Length: 2\n\n2\r\n{}\r\n0\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := parseHTTP(data)
-		req, theirs := http.ReadRequest(bufio.NewReader(bytes.NewReader(data)))
-		if theirs != nil || strings.Contains(req.RequestURI, "\x00") {
-			return
-		}
-		body, theirs := io.ReadAll(req.Body)
-		if theirs != nil || !isMethod(req.Method) || strings.Contains(req.RequestURI, " ") {
+		req, body, ok := serverReads(data)
+		if !ok || strings.Contains(req.RequestURI, "\x00") || !isMethod(req.Method) || strings.Contains(req.RequestURI, " ") {
 			return
 		}
 		if err != nil {
 			t.Fatalf("%q: net/http reads it: %v", data, err)
 		}
-		if len(req.TransferEncoding) == 0 && req.ContentLength > 0 && !bytes.HasPrefix(c.Body, body) || len(req.TransferEncoding) > 0 && len(req.Trailer) == 0 && !bytes.Equal(c.Body, body) {
+		ours := http.Header{}
+		for _, f := range c.Fields {
+			ours.Add(f.Name, f.Value)
+		}
+		chunked := len(req.TransferEncoding) > 0
+		if !chunked && ours.Get("Transfer-Encoding") != "" { // HTTP/1.0, where it counts for nothing
+			return
+		}
+		if !chunked && req.ContentLength > 0 && !bytes.HasPrefix(c.Body, body) || chunked && len(req.Trailer) == 0 && !bytes.Equal(c.Body, body) {
 			t.Fatalf("%q: body %q, net/http has %q", data, c.Body, body)
 		}
+		// What net/http itself changes of the headers.
+		ours["Content-Length"] = slices.Compact(ours["Content-Length"])
+		if ours.Get("Pragma") == "no-cache" && ours["Cache-Control"] == nil {
+			delete(req.Header, "Cache-Control")
+		}
 		for name, values := range req.Header {
-			var ours []string
-			for _, f := range c.Fields {
-				if strings.EqualFold(f.Name, name) {
-					ours = append(ours, f.Value)
-				}
-			}
-			if !slices.Equal(ours, values) && !slices.ContainsFunc(c.notes, func(n string) bool { return strings.Contains(n, "several lines") }) {
-				t.Fatalf("%q: %s is %q, net/http has %q", data, name, ours, values)
+			if !slices.Equal(ours[name], values) && !slices.ContainsFunc(c.notes, func(n string) bool { return strings.Contains(n, "several lines") }) {
+				t.Fatalf("%q: %s is %q, net/http has %q", data, name, ours[name], values)
 			}
 		}
 	})
+}
+
+// serverReads is http.ReadRequest with its body, less what a server refuses
+// after it: names that are no token (a blank inside, go.dev/issue/34540).
+func serverReads(data []byte) (req *http.Request, body []byte, ok bool) {
+	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(data)))
+	if err != nil {
+		return nil, nil, false
+	}
+	for name := range req.Header {
+		if !isToken(name) {
+			return nil, nil, false
+		}
+	}
+	body, err = io.ReadAll(req.Body)
+	return req, body, err == nil
 }
 
 func TestShellWords(t *testing.T) {
