@@ -159,9 +159,7 @@ func kafkaFaults() []func(*rand.Rand) act {
 		failing("produce", []kmsg.Key{kmsg.Produce}, producing()),
 		failing("applied", []kmsg.Key{kmsg.Produce}, []*kerr.Error{kerr.NotEnoughReplicasAfterAppend, kerr.RequestTimedOut}),
 		failing("asking", []kmsg.Key{kmsg.Metadata}, asking()),
-		// Not of InitProducerID: the client asks again without a pause, for which no
-		// virtual time passes (package kafka has TestProducerIDComesLater).
-		failing("asking", []kmsg.Key{kmsg.DescribeConfigs, kmsg.ApiVersions}, asking()),
+		failing("asking", []kmsg.Key{kmsg.DescribeConfigs, kmsg.ApiVersions, kmsg.InitProducerID}, asking()),
 		func(dice *rand.Rand) act {
 			times := 1 + dice.IntN(8)
 			every := time.Duration(dice.IntN(1500)) * time.Millisecond

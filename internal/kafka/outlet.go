@@ -72,13 +72,14 @@ func (o *outlet) now() *kgo.Client {
 
 func (o *outlet) current(producer *kgo.Client) bool { return o.now() == producer }
 
-// need says why a usable topic needs another producer; "" means that it does not.
-func (c *Client) need(ctx context.Context, o *outlet, t Topic) string {
+// need says why a usable topic needs another producer; nil means that it does
+// not. With errNoIDYet its producer has no id yet, and another would have none.
+func (c *Client) need(ctx context.Context, o *outlet, t Topic) error {
 	switch {
 	case o.gone.Load(), o.id != t.ID:
-		return "the topic was recreated"
+		return errors.New("the topic was recreated")
 	case o.limit.Load() != t.MaxMessageBytes:
-		return fmt.Sprintf("max.message.bytes changed from %d to %d", o.limit.Load(), t.MaxMessageBytes)
+		return fmt.Errorf("max.message.bytes changed from %d to %d", o.limit.Load(), t.MaxMessageBytes)
 	case o.suspect.Load():
 		producer := o.now()
 		err, known := c.asked[producer]
@@ -86,35 +87,41 @@ func (c *Client) need(ctx context.Context, o *outlet, t Topic) string {
 			err = producerID(ctx, producer)
 			c.asked[producer] = err
 		}
-		if err != nil {
-			return err.Error()
-		}
-		o.suspect.Store(false)
+		o.suspect.Store(err != nil)
+		return err
 	}
-	return ""
+	return nil
 }
 
-// producerID has a producer get its id, and returns why it never will have
-// one: kgo keeps the first refusal for ever. What passes is asked again; it
-// returns nil while nothing is known.
+// errNoIDYet is a producer without an id that may have one with the next question.
+var errNoIDYet = errors.New("no producer id yet")
+
+// producerID has a producer get its id. The error wraps errNoIDYet where no
+// answer, or one that passes, was all there was for producerFor; any other is
+// why it never will have one: kgo keeps the first refusal for ever.
+//
+// A record must not come before the id: kgo would ask for it again and again,
+// as fast as the broker answers, until it is there.
 func producerID(ctx context.Context, producer *kgo.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, producerFor)
 	defer cancel()
 	again := time.NewTicker(producerLook)
 	defer again.Stop()
+	said := fmt.Errorf("not within %s", producerFor)
 	for {
 		_, _, err := producer.ProducerID(ctx)
-		switch {
-		case err == nil:
+		if err == nil {
 			return nil
-		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-			return nil
-		case !kerr.IsRetriable(err):
-			return fmt.Errorf("no producer id: %w", err)
+		}
+		if refused, ok := errors.AsType[*kerr.Error](err); ok {
+			if !refused.Retriable {
+				return fmt.Errorf("no producer id: %w", err)
+			}
+			said = refused
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return fmt.Errorf("%w: %w", errNoIDYet, said)
 		case <-again.C:
 		}
 	}
@@ -129,33 +136,39 @@ func (c *Client) renewed(ctx context.Context, t Topic, report func(Topic)) Topic
 	if t.Err != nil {
 		return t
 	}
-	if o.limit.Load() == 0 { // first sight: have the producer id there before the first event
+	if o.limit.Load() == 0 { // first sight: the producer id has to be there before the first event
 		o.id = t.ID
 		o.limit.Store(t.MaxMessageBytes)
 		o.suspect.Store(true)
 	}
 	why := c.need(ctx, o, t)
-	if why == "" {
+	switch {
+	case why == nil:
 		o.tries = 0
+		return t
+	case errors.Is(why, errNoIDYet):
+		t.Err = fmt.Errorf("%w: %w", event.ErrKafkaUnavailable, why)
 		return t
 	}
 	wait := t
-	wait.Err = fmt.Errorf("%w: %s", event.ErrTopicUnavailable, why)
+	wait.Err = fmt.Errorf("%w: %w", event.ErrTopicUnavailable, why)
 	if time.Now().Before(o.retryAt) {
 		return wait
 	}
 	report(wait)
 	if err := c.renew(ctx, o, t, why); err != nil {
-		o.tries++
-		o.retryAt = time.Now().Add(min(time.Second<<min(o.tries, 10), renewMost))
-		wait.Err = fmt.Errorf("%w: %s: %w", event.ErrTopicUnavailable, why, err)
+		if !errors.Is(err, errNoIDYet) {
+			o.tries++
+			o.retryAt = time.Now().Add(min(time.Second<<min(o.tries, 10), renewMost))
+		}
+		wait.Err = fmt.Errorf("%w: %w: %w", event.ErrTopicUnavailable, why, err)
 		return wait
 	}
 	return t
 }
 
 // renew replaces the producer of a topic.
-func (c *Client) renew(ctx context.Context, o *outlet, t Topic, why string) error {
+func (c *Client) renew(ctx context.Context, o *outlet, t Topic, why error) error {
 	fresh, err := c.newProducer()
 	if err != nil {
 		return err
@@ -176,7 +189,7 @@ func (c *Client) renew(ctx context.Context, o *outlet, t Topic, why string) erro
 	o.gone.Store(false)
 	o.suspect.Store(false)
 	o.swap.Unlock()
-	c.opts.Log.Warn("topic has a new producer", slog.String("topic", o.topic), slog.String("why", why), slog.Int64("given_up", o.pending.Load()))
+	c.opts.Log.Warn("topic has a new producer", slog.String("topic", o.topic), slog.Any("why", why), slog.Int64("given_up", o.pending.Load()))
 	old.PurgeTopicsFromProducing(o.topic)
 	for _, other := range *c.outlets.Load() {
 		if other.current(old) {

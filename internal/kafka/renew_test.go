@@ -236,6 +236,59 @@ func TestProducerIDComesLater(t *testing.T) {
 	}
 }
 
+// TestProducerIDComesLate: while the broker has none to give, a topic takes no
+// records, for which kgo would ask without a pause. The relay asks ten times a
+// second at most, and says why it waits.
+func TestProducerIDComesLate(t *testing.T) {
+	for _, tc := range []struct {
+		name, cause string
+		err         *kerr.Error
+		renewal     bool
+	}{
+		{"first sight", "REQUEST_TIMED_OUT", kerr.RequestTimedOut, false},
+		{"renewal", "REQUEST_TIMED_OUT", kerr.RequestTimedOut, true},
+		{"asked again by kgo", "not within 3s", kerr.CoordinatorLoadInProgress, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, open := newRigLater(t, "a")
+				defer r.stop()
+				usable := func() bool { now, known := r.topic("a"); return known && now.Err == nil }
+				if tc.renewal {
+					open.Store(true)
+					until(t, "usable", 10*time.Second, usable)
+				}
+				fault := r.cluster.Cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, TopLevel: true, Err: tc.err, Count: -1})
+				want := event.ErrKafkaUnavailable
+				if tc.renewal {
+					want = event.ErrTopicUnavailable
+					r.setLimit("a", "2000")
+				}
+				open.Store(true)
+				until(t, "the cause can be seen", 30*time.Second, func() bool {
+					now, _ := r.topic("a")
+					return errors.Is(now.Err, want) && strings.Contains(now.Err.Error(), "no producer id yet: "+tc.cause)
+				})
+				before := fault.Hits()
+				time.Sleep(3 * time.Minute)
+				if n := fault.Hits() - before; n > 10*180 || n < 60 {
+					t.Errorf("asked for a producer id %d times in three minutes", n)
+				}
+				if usable() {
+					t.Error("the topic counts as usable")
+				}
+				fault.Remove()
+				until(t, "usable again", 4*time.Second, usable)
+				r.settle("a", 0, 1)
+				if len(r.failed) != 0 {
+					t.Errorf("failed %v", r.failed)
+				}
+				r.judge("a")
+			})
+		})
+	}
+}
+
 // newRigLater has a broker that refuses connections until open is set.
 func newRigLater(t *testing.T, topics ...string) (r *rig, open *atomic.Bool) {
 	open = new(atomic.Bool)

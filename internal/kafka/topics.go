@@ -39,7 +39,7 @@ type Topic struct {
 	Partitions      int32
 	MaxMessageBytes int32 // as last seen; the default where an ACL hides it
 	ID              kadm.TopicID
-	Err             error // nil: usable; else wraps event.ErrTopicUnavailable
+	Err             error // nil: usable; else wraps event.ErrTopicUnavailable, or ErrKafkaUnavailable: no producer id yet
 }
 
 // Missing tells whether the topic does not exist.
