@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -38,7 +39,7 @@ type outlet struct {
 	producer *kgo.Client
 
 	// The watch alone uses the rest.
-	id      [16]byte // topic id that the producer knows
+	id      [16]byte // topic id that the producer knows; zero: none
 	tries   int      // to renew, in vain
 	retryAt time.Time
 }
@@ -72,11 +73,19 @@ func (o *outlet) now() *kgo.Client {
 
 func (o *outlet) current(producer *kgo.Client) bool { return o.now() == producer }
 
+// another tells whether an id is that of another topic than the producer knows.
+// No id says nothing: brokers before Kafka 2.8 have none (KIP-516), and while a
+// cluster is upgraded from there it depends on the broker that answers.
+func (o *outlet) another(id [16]byte) bool {
+	none := [16]byte{}
+	return id != none && o.id != none && o.id != id
+}
+
 // need says why a usable topic needs another producer; nil means that it does
 // not. With errNoIDYet its producer has no id yet, and another would have none.
 func (c *Client) need(ctx context.Context, o *outlet, t Topic) error {
 	switch {
-	case o.gone.Load(), o.id != t.ID:
+	case o.gone.Load(), o.another(t.ID):
 		return errors.New("the topic was recreated")
 	case o.limit.Load() != t.MaxMessageBytes:
 		return fmt.Errorf("max.message.bytes changed from %d to %d", o.limit.Load(), t.MaxMessageBytes)
@@ -145,6 +154,9 @@ func (c *Client) renewed(ctx context.Context, t Topic, report func(Topic)) Topic
 	switch {
 	case why == nil:
 		o.tries = 0
+		if t.ID != (kadm.TopicID{}) {
+			o.id = t.ID
+		}
 		return t
 	case errors.Is(why, errNoIDYet):
 		t.Err = fmt.Errorf("%w: %w", event.ErrKafkaUnavailable, why)
@@ -177,7 +189,7 @@ func (c *Client) renew(ctx context.Context, o *outlet, t Topic, why error) error
 		fresh.Close()
 		return err
 	}
-	if !o.gone.Load() && o.id == t.ID {
+	if !o.gone.Load() && !o.another(t.ID) {
 		o.drain(ctx)
 	}
 	c.growing.Lock()
