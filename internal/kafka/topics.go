@@ -37,7 +37,7 @@ const defaultMaxMessageBytes = 1_048_588
 type Topic struct {
 	Name            string
 	Partitions      int32
-	MaxMessageBytes int32 // as last seen; the default where an ACL hides it
+	MaxMessageBytes int32 // as last seen, as far as the producer makes use of it; the default where an ACL hides it
 	ID              kadm.TopicID
 	Err             error // nil: usable; else wraps event.ErrTopicUnavailable, or ErrKafkaUnavailable: no producer id yet
 }
@@ -147,7 +147,7 @@ func (c *Client) look(ctx context.Context, onTopic func(Topic)) (good bool) {
 			t.Err = c.denial(name)
 		}
 		if limit := limits[name]; limit > 0 {
-			t.MaxMessageBytes = limit
+			t.MaxMessageBytes = min(limit, maxBatchBytes)
 		} else { // not asked successfully, hidden, or not there
 			t.MaxMessageBytes = c.knownLimit(name)
 		}
