@@ -66,7 +66,7 @@ func (s *Server) setHeader(x *exchange, r reason.Reason, length int) {
 	case http.StatusServiceUnavailable:
 		h["Retry-After"] = []string{strconv.Itoa(s.opts.RetryAfter())}
 	}
-	if x.closing || x.unread {
+	if x.closing || x.unread || s.draining.Load() {
 		h["Connection"] = s.headers.close
 	}
 }
