@@ -186,7 +186,8 @@ func (c *Cache) Run(ctx context.Context) error {
 func (c *Cache) Load(ctx context.Context, pins []Pin) error {
 	for _, p := range pins {
 		if e := c.find(p); e != nil && c.opts.Fixed == nil {
-			if e.restore(); e.state.Load().schema == nil {
+			e.restore()
+			if _, err := e.state.Load().current(); err != nil {
 				e.refresh(ctx)
 			}
 		}

@@ -221,6 +221,36 @@ func TestPrevious(t *testing.T) {
 	})
 }
 
+// A schema that is too old for a new cache is asked for again before that is
+// found wanting: the registry may be back since the last look.
+func TestLoadOfWhatIsTooOld(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.register("s", object("one"))
+		o := schema.CacheOptions{Source: w.client(), Compile: compileText, Pins: latest("s")}
+		first, err := schema.NewCache(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Load(t.Context(), latest("s")); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Hour)
+		o.Previous, o.MaxAge = first, 10*time.Minute
+		second, err := schema.NewCache(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := second.Load(t.Context(), latest("s")); err != nil || textOf(t, second, "s") != object("one") {
+			t.Errorf("with a registry that answers: %v", err)
+		}
+		w.down()
+		pass(time.Hour)
+		if err := second.Load(t.Context(), latest("s")); !errors.Is(err, schema.ErrUnavailable) {
+			t.Errorf("without one: %v", err)
+		}
+	})
+}
+
 // A cache that was replaced is let go, however many came after it.
 func TestReplacedCacheIsLetGo(t *testing.T) {
 	gone := make(chan struct{})
