@@ -107,6 +107,7 @@ func TestAnswersThatAreNoSchema(t *testing.T) {
 		{name: "no version", server: says(200, `{"schema":"{}","id":1}`), bad: true, text: "no version"},
 		{name: "no id", server: says(200, `{"schema":"{}","version":1}`), bad: true, text: "no usable id"},
 		{name: "id beyond four bytes", server: says(200, `{"schema":"{}","version":1,"id":2147483648}`), bad: true},
+		{name: "Latin-1", server: says(200, `{"schema":"{\"const\":\"caf`+"\xe9"+`\"}","version":1,"id":1}`), bad: true, text: "not UTF-8"},
 		{name: "two objects", server: says(200, `{"schema":"{}","version":1,"id":1}{}`), bad: true},
 	}
 	for _, tt := range tests {

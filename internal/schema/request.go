@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -252,6 +253,9 @@ func (q *question) read(ep *endpoint, resp *http.Response) ([]byte, error) {
 }
 
 func parseAnswer(ep *endpoint, body []byte) (*answer, error) {
+	if !utf8.Valid(body) { // the decoder would make another schema of it
+		return nil, fmt.Errorf("registry at %s: %w: it is not UTF-8", ep.base, ErrBadAnswer)
+	}
 	a := new(answer)
 	if err := json.Unmarshal(body, a); err != nil {
 		return nil, fmt.Errorf("registry at %s: %w: it is not the JSON of a schema", ep.base, ErrBadAnswer)
