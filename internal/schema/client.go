@@ -23,8 +23,12 @@ const (
 	defaultUserAgent = "cxrelay"
 )
 
-// maxKept bounds the referenced schemas that the client remembers.
-const maxKept = 1024
+// Bounds of the referenced schemas that the client remembers: their number, and
+// their size by that of the largest answer.
+const (
+	maxKept      = 1024
+	maxKeptTimes = 16
+)
 
 // ClientOptions sets up a Client. Only URLs is needed.
 type ClientOptions struct {
@@ -65,8 +69,9 @@ type Client struct {
 	log       *slog.Logger
 	duration  *prometheus.HistogramVec
 
-	mu   sync.Mutex
-	kept map[place]*answer // by subject and version, which never change
+	mu        sync.Mutex
+	kept      map[place]*answer // by subject and version, which never change
+	keptBytes int               // of the answers in kept
 }
 
 // place is where the registry keeps a schema.
@@ -224,13 +229,26 @@ func (c *Client) referenced(ctx context.Context, at place) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.keep(at, a)
+	return a, nil
+}
+
+// keep remembers a referenced schema. What refers to too much is of no use.
+func (c *Client) keep(at place, a *answer) {
+	if len(a.References) > maxReferences {
+		return
+	}
+	a.RuleSet = nil // the root's alone counts
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.kept) >= maxKept {
+	if len(c.kept) >= maxKept || c.keptBytes+a.bytes > maxKeptTimes*c.maxBytes {
 		clear(c.kept)
+		c.keptBytes = 0
 	}
-	c.kept[at] = a
-	return a, nil
+	if c.kept[at] == nil { // else another pin was first
+		c.kept[at] = a
+		c.keptBytes += a.bytes
+	}
 }
 
 // checkSubject refuses the names that no URL can carry: path segments of dots

@@ -22,6 +22,8 @@ type answer struct {
 	Schema     *string     `json:"schema"`
 	References []Reference `json:"references"`
 	RuleSet    *ruleSet    `json:"ruleSet"`
+
+	bytes int // of the JSON
 }
 
 // check tells a schema from other JSON that a proxy might send. Ids travel as

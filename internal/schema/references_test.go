@@ -153,6 +153,38 @@ func TestReferenceBounds(t *testing.T) {
 	}
 }
 
+// TestKeptReferencesAreBounded: what is remembered of referenced schemas has a
+// bound in bytes, so that a registry with ever new ones fills no memory.
+func TestKeptReferencesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := make(map[string]string)
+		root := func(version int) {
+			all["/subjects/root/versions/latest"] = page(fmt.Sprintf(`{"name":"a","subject":"r","version":%d}`, version))
+			all[fmt.Sprintf("/subjects/r/versions/%d", version)] = strings.Replace(page(""), `"{}"`, `"`+strings.Repeat("x", 3<<10)+`"`, 1)
+		}
+		w := newWorld(t)
+		c := w.client(func(o *schema.ClientOptions) { o.MaxBytes = 4 << 10 })
+		asked := func() int { return w.net.asked("/subjects/r/versions/1") }
+		for version := 1; version <= 30; version++ {
+			root(version)
+			w.net.serve(home, pages(all))
+			if _, err := c.Latest(t.Context(), "root"); err != nil {
+				t.Fatal(err)
+			}
+			if version == 10 {
+				root(1)
+				if _, err := c.Latest(t.Context(), "root"); err != nil || asked() != 1 {
+					t.Fatalf("asked %d times, %v: little is kept for ever", asked(), err)
+				}
+			}
+		}
+		root(1)
+		if _, err := c.Latest(t.Context(), "root"); err != nil || asked() != 2 {
+			t.Errorf("asked %d times after 30 times 3 KiB, where an answer may have 4, %v", asked(), err)
+		}
+	})
+}
+
 func TestWriteSideRules(t *testing.T) {
 	tests := []struct {
 		name, rules string

@@ -256,7 +256,7 @@ func parseAnswer(ep *endpoint, body []byte) (*answer, error) {
 	if !utf8.Valid(body) { // the decoder would make another schema of it
 		return nil, fmt.Errorf("registry at %s: %w: it is not UTF-8", ep.base, ErrBadAnswer)
 	}
-	a := new(answer)
+	a := &answer{bytes: len(body)}
 	if err := json.Unmarshal(body, a); err != nil {
 		return nil, fmt.Errorf("registry at %s: %w: it is not the JSON of a schema", ep.base, ErrBadAnswer)
 	}
