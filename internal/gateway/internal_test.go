@@ -127,3 +127,29 @@ func TestRefusalLines(t *testing.T) {
 		}
 	})
 }
+
+// TestDiagnosisPanics: nobody can end the relay by what a diagnosis stumbles
+// over; the line is written all the same.
+func TestDiagnosisPanics(t *testing.T) {
+	log := &syncLog{}
+	r := newRefusals(slog.New(slog.NewTextHandler(log, nil)))
+	scheme, _ := signature.Preset("cxone")
+	verifier, err := signature.NewVerifier(scheme, []signature.Secret{{ID: "a", Value: []byte("hush-hush")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := NewBodies(NewBudget(1<<20), true).Get(64)
+	defer b.Release()
+	d := &Delivery{Source: &Source{Name: "cxone", Verifier: verifier}, Body: b, Header: func(string) []string { panic("stumbled") }}
+	r.log(d, &Verdict{Reason: reason.BadSignature})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.run(ctx); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"reason=bad_signature", "diagnosis=\"a bug in cxrelay", "panic=stumbled"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not have %q:\n%s", want, log.String())
+		}
+	}
+}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -61,12 +62,24 @@ func (r *refusals) log(d *Delivery, v *Verdict) {
 		body := append([]byte(nil), d.Body.Bytes()...)
 		header, received, verifier := d.Header, d.ReceivedAt, d.Source.Verifier
 		select {
-		case r.queue <- func() { write(slog.String("diagnosis", verifier.Diagnose(header, body, received))) }:
+		case r.queue <- func() { write(r.diagnosis(func() string { return verifier.Diagnose(header, body, received) })) }:
 			return
 		default:
 		}
 	}
 	write()
+}
+
+// diagnosis is what a line says of the cause. Anybody can ask for one, so a
+// panic of it must not end the relay: it is told instead.
+func (r *refusals) diagnosis(of func() string) (cause slog.Attr) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.logger.Error("panic in who explains a wrong signature; the answer stays", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			cause = slog.String("diagnosis", "a bug in cxrelay kept it from being worked out")
+		}
+	}()
+	return slog.String("diagnosis", of())
 }
 
 // allow says whether a line may be written now, and how many were held back before it.
