@@ -96,8 +96,11 @@ func (c *Client) need(ctx context.Context, o *outlet, t Topic) error {
 			err = producerID(ctx, producer)
 			c.asked[producer] = err
 		}
-		o.suspect.Store(err != nil)
-		return err
+		if err != nil {
+			return err
+		}
+		producer.ForceMetadataRefresh() // it may lag behind the watch, and fails what goes to a partition that it does not know
+		o.suspect.Store(false)
 	}
 	return nil
 }
