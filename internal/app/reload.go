@@ -46,7 +46,24 @@ func (r *reloader) stop() {
 	select {
 	case <-r.turn:
 		r.turn <- struct{}{} // who comes now sees that life has ended
-	case <-time.After(settleFor): // a file that cannot be read to its end must not hold the stop
+	case <-time.After(settleFor): // a step that does not end must not hold the stop
+	}
+}
+
+// unheld calls f, which reads files, and reports whether it has returned before
+// the relay stopped. A file that cannot be read to its end must not hold the
+// stop; what f does later counts for nothing.
+func (r *reloader) unheld(f func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-r.life.Done():
+		return false
 	}
 }
 
@@ -79,7 +96,12 @@ func (r *reloader) attempt(ctx context.Context) (*reloaded, error) {
 		return nil, refuse(Unusable, "the relay is stopping", "")
 	}
 	was := r.a.config.Load()
-	is, problems, err := r.a.opts.Source.Load()
+	var is *config.Config
+	var problems []config.Problem
+	var err error
+	if !r.unheld(func() { is, problems, err = r.a.opts.Source.Load() }) {
+		return nil, refuse(Unusable, "the relay is stopping", "")
+	}
 	if err != nil {
 		return nil, invalid(err)
 	}

@@ -23,11 +23,18 @@ type files struct {
 	mu    sync.Mutex
 	all   map[string]string
 	later map[string]string // take effect when the file was read once more
+	away  chan struct{}     // nobody reads before it is closed; nil: now
 }
 
 func newFiles(all map[string]string) *files { return &files{all: maps.Clone(all)} }
 
 func (f *files) read(name string) ([]byte, error) {
+	f.mu.Lock()
+	away := f.away
+	f.mu.Unlock()
+	if away != nil {
+		<-away
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	text, ok := f.all[name]
@@ -39,6 +46,13 @@ func (f *files) read(name string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOENT}
 	}
 	return []byte(text), nil
+}
+
+// holdUp has every reading wait until away is closed.
+func (f *files) holdUp(away chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.away = away
 }
 
 func (f *files) set(name, text string) {

@@ -47,7 +47,12 @@ func (r *reloader) run(ctx context.Context) error {
 // loaded, and has come to rest.
 func (r *reloader) filesChanged(ctx context.Context) bool {
 	source := r.a.opts.Source
-	for now := source.now(); !now.same(source.loaded()); {
+	var now contents
+	look := func() bool { return r.unheld(func() { now = source.now() }) }
+	if !look() {
+		return false
+	}
+	for !now.same(source.loaded()) {
 		select {
 		case <-ctx.Done():
 			return false
@@ -56,7 +61,10 @@ func (r *reloader) filesChanged(ctx context.Context) bool {
 		case <-time.After(pollSettle):
 		}
 		before := now
-		if now = source.now(); now.same(before) {
+		if !look() {
+			return false
+		}
+		if now.same(before) {
 			return true
 		}
 	}
