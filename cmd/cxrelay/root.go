@@ -10,6 +10,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/cxrelay/cxrelay/internal/config"
 )
 
 // The exit codes. Scripts rely on them.
@@ -144,12 +147,39 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 }
 
 // flagError makes a wrong flag a usage error. A flag of a mistyped command
-// is unknown to the root; the command is what to complain about then.
+// is unknown to its parent; the command is what to complain about then.
 func flagError(cmd *cobra.Command, err error) error {
-	if !cmd.HasParent() && cmd.Flags().NArg() > 0 {
+	if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {
 		return unknownCommand(cmd, cmd.Flags().Args())
 	}
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		return usageError("%w%s", err, flagHint(cmd, unknown))
+	}
 	return usageError("%w", err)
+}
+
+// flagHint asks for the flag that an unknown one is most likely meant to be. One
+// with a single dash is read as a row of short flags; it may be a long one.
+func flagHint(cmd *cobra.Command, unknown *pflag.NotExistError) string {
+	name := unknown.GetSpecifiedName()
+	if short := unknown.GetSpecifiedShortnames(); short != "" {
+		name, _, _ = strings.Cut(short, "=")
+	}
+	if len(name) < 2 {
+		return ""
+	}
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			known = append(known, f.Name)
+		}
+	})
+	near := config.Nearest(name, known)
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean --%s?)", near)
 }
 
 // positional has what a cobra check of arguments refuses said as a usage error

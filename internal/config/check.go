@@ -111,7 +111,7 @@ func (ld *loader) nearestTopic(topic string) string {
 			topics = append(topics, r.Topic)
 		}
 	}
-	if near := nearest(topic, topics); near != "" {
+	if near := Nearest(topic, topics); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return ""

@@ -76,7 +76,7 @@ func (ld *loader) checkRouteSources(path string, r *route.Route) {
 			ld.fault(p, ld.quote(p, name)+" stands twice", "keep one of them")
 		case sure && !slices.ContainsFunc(ld.cfg.Sources, func(w Webhook) bool { return w.Name == name }):
 			hint := "known here: " + strings.Join(names, ", ")
-			if near := nearest(name, names); near != "" {
+			if near := Nearest(name, names); near != "" {
 				hint = fmt.Sprintf("did you mean %q?", near)
 			}
 			ld.fault(p, ld.quote(p, name)+" is no source", hint)

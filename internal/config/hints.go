@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// nearest returns the known name that a misspelt one is most likely meant to
-// be, or "".
-func nearest(name string, known []string) string {
+// Nearest returns the known name that a misspelt one is most likely meant to
+// be, or "": the first of those with the fewest letters to change, and at most
+// two of them.
+func Nearest(name string, known []string) string {
 	best, bestDistance := "", min(3, (len(name)+1)/2)
 	for _, k := range known {
 		if d := distance(name, k); d < bestDistance && d < len(k) {
@@ -20,7 +21,7 @@ func nearest(name string, known []string) string {
 // nearestKey also finds the one key that goes on where name ends: token_file
 // for token.
 func nearestKey(name string, siblings []string) string {
-	if near := nearest(name, siblings); near != "" {
+	if near := Nearest(name, siblings); near != "" {
 		return near
 	}
 	longer := ""

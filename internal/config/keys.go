@@ -120,7 +120,7 @@ func parsePreset(s string) (signature.Scheme, error) {
 	scheme, ok := signature.Preset(s)
 	if !ok && s != PresetNone {
 		names := presetNames()
-		if near := nearest(s, names); near != "" {
+		if near := Nearest(s, names); near != "" {
 			return scheme, fmt.Errorf("%s is no preset; did you mean %q?", quote(s), near)
 		}
 		return scheme, fmt.Errorf("%s is none of %s", quote(s), strings.Join(names, ", "))

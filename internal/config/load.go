@@ -182,7 +182,7 @@ func unknownEnvHint(name string, known map[string]string) string {
 	case EnvName("schema.registry.urls"), EnvName("schema.registry.url"):
 		return "the registry is set by " + envRegistry
 	}
-	if near := nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
+	if near := Nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
 		return "did you mean " + near + "?"
 	}
 	return ""
