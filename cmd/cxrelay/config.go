@@ -70,7 +70,8 @@ func newConfigPrintCommand() *cobra.Command {
 		Long: `Print every value that is in force, with defaults, file and environment put
 together, as YAML that can be used again. Secrets are written as "***"; files
 that hold them are named by absolute paths. They need not be on this machine:
-stderr says which secrets and certificates cannot be read here.
+stderr says which secrets and certificates cannot be read here, and where the
+variable of a secret is not set, the value is "${NAME}", as in the file.
 
 With --sources each value says where it came from: default, preset NAME,
 FILE:LINE or env NAME.

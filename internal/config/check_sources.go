@@ -241,6 +241,9 @@ func (ld *loader) loadSecrets() {
 // later layer wins; within one layer, only one of them is allowed.
 func (ld *loader) loadSecret(textPath, filePath string, value *Secret, file *string, needed bool) {
 	inText, inFile := ld.given(textPath), ld.given(filePath) && *file != ""
+	if t := ld.origins[textPath]; inFile && t.unset != "" && ld.origins[filePath].layer > t.layer {
+		delete(ld.origins, textPath) // the file wins, whatever the variables hold
+	}
 	if inText && inFile {
 		switch t, f := ld.origins[textPath].layer, ld.origins[filePath].layer; {
 		case t > f:

@@ -58,6 +58,11 @@ func FuzzLoad(f *testing.F) {
 		if again := render(err2, warnings2); again != said {
 			t.Fatalf("twice the same file:\n%s\nand\n%s", said, again)
 		}
+		bare := src // of secrets
+		bare.Env, bare.Unused = []string{"KAFKA_BROKERS=k:1", "SCHEMA_REGISTRY_URL=http://r"}, config.Secrets()
+		if c, _, err := config.Load(bare); err == nil {
+			reprints(t, c, bare)
+		}
 		if strings.Contains(said, "hunter2hunter2") && !strings.Contains(data, "hunter2hunter2") {
 			t.Fatalf("a secret shows:\n%s", said)
 		}
@@ -91,7 +96,7 @@ func reprints(t *testing.T, c *config.Config, src config.Source) {
 		t.Fatalf("a secret is printed:\n%s", text)
 	}
 	original := src.ReadFile
-	again, _, err := config.Load(config.Source{File: "/c.yaml", Data: text, ReadFile: func(name string) ([]byte, error) {
+	again, _, err := config.Load(config.Source{File: "/c.yaml", Data: text, Unused: src.Unused, ReadFile: func(name string) ([]byte, error) {
 		return original(filepath.Base(name))
 	}})
 	switch {

@@ -96,6 +96,10 @@ type origin struct {
 
 	expanded bool // variables were filled in: the value may be a secret
 	hidden   bool // one of them is named like a secret
+
+	// unset is the text of a secret that Source.Unused has excused because
+	// variables are not set, with nothing of it but them: see references.
+	unset string
 }
 
 type loader struct {
@@ -207,6 +211,7 @@ func (ld *loader) loadBuiltinSource() {
 	}
 	if standIn, ok := ld.spared("sources[0].signature.secrets[0].value", "is not set"); ok && !set {
 		w.Secrets[0].Value = NewSecret(standIn)
+		ld.leaveUnset("sources[0].signature.secrets[0].value", "${"+envSecret+"}")
 		return
 	}
 	ld.faulty["sources[0].signature.secrets[0]"] = true // said below, in the words of the variable

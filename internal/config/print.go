@@ -10,9 +10,10 @@ import (
 
 // YAML writes the configuration with every value that is in force, so that
 // Load reads it again and gives the same, but for secrets: they are written
-// as "***". Files are named by absolute paths. With sources each value has a
-// comment that says where it came from: default, preset NAME, FILE:LINE,
-// env NAME or flag.
+// as "***". One that Source.Unused has excused because variables are not set is
+// written as the variables that the file names. Files are named by absolute
+// paths. With sources each value has a comment that says where it came from:
+// default, preset NAME, FILE:LINE, env NAME or flag.
 func (c *Config) YAML(sources bool) []byte {
 	p := printer{cfg: c, sources: sources}
 	p.object("", c.keys(), defaults(true).keys(), "", false)
@@ -33,7 +34,7 @@ func (p *printer) object(path string, o, base object, indent string, brief bool)
 		at, was := member(path, k.name), base[i].node
 		switch n := k.node.(type) {
 		case object:
-			if n.printed(was.(object)) {
+			if p.printed(at, n, was.(object)) {
 				p.line(indent, k.name, "", "")
 				p.object(at, n, was.(object), indent+"  ", brief)
 			}
@@ -42,24 +43,25 @@ func (p *printer) object(path string, o, base object, indent string, brief bool)
 		case *dict:
 			p.dict(at, k.name, n, indent)
 		case *scalar:
-			if text := n.text(); !n.untouched(was.(*scalar), brief) {
-				p.line(indent, k.name, p.value(at, n, text), at)
+			if !p.untouched(at, n, was.(*scalar), brief) {
+				p.line(indent, k.name, p.value(at, n, n.text()), at)
 			}
 		}
 	}
 }
 
 // untouched reports whether a line for s would say nothing.
-func (s *scalar) untouched(base *scalar, brief bool) bool {
-	return s.text() == base.text() && (brief || s.text() == "")
+func (p *printer) untouched(path string, s, base *scalar, brief bool) bool {
+	return s.text() == base.text() && (brief || s.text() == "") && p.cfg.read.origins[path].unset == ""
 }
 
 // printed reports whether anything below o has a line.
-func (o object) printed(base object) bool {
+func (p *printer) printed(path string, o, base object) bool {
 	for i, k := range o {
+		at := member(path, k.name)
 		switch n := k.node.(type) {
 		case object:
-			if n.printed(base[i].node.(object)) {
+			if p.printed(at, n, base[i].node.(object)) {
 				return true
 			}
 		case *list:
@@ -71,7 +73,7 @@ func (o object) printed(base object) bool {
 				return true
 			}
 		case *scalar:
-			if !n.untouched(base[i].node.(*scalar), false) {
+			if !p.untouched(at, n, base[i].node.(*scalar), false) {
 				return true
 			}
 		}
@@ -122,6 +124,9 @@ func (p *printer) line(indent, name, value, path string) {
 	}
 	if p.sources && path != "" {
 		p.out.WriteString("  # " + p.cfg.Origin(path))
+		if p.cfg.read.origins[path].unset != "" {
+			p.out.WriteString(", not set here")
+		}
 	}
 	p.out.WriteString("\n")
 }
@@ -129,7 +134,9 @@ func (p *printer) line(indent, name, value, path string) {
 // value is a text as YAML. A text in which a variable that is named like a
 // secret was filled in is one.
 func (p *printer) value(path string, s *scalar, text string) string {
-	switch {
+	switch unset := p.cfg.read.origins[path].unset; {
+	case unset != "":
+		return strconv.Quote(unset)
 	case p.cfg.read.origins[path].hidden || holdsCredentials(text):
 		text = masked
 	case s.file && text != "":

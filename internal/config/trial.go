@@ -122,6 +122,13 @@ func (ld *loader) unneeded(path, message string) bool {
 	return true
 }
 
+// leaveUnset notes what the text of an excused secret refers to.
+func (ld *loader) leaveUnset(path, raw string) {
+	o := ld.origins[path]
+	o.unset = references(raw)
+	ld.origins[path] = o
+}
+
 // onlyUnset reports whether nothing is wrong with the text but that variables
 // in it are not set.
 func (ld *loader) onlyUnset(text string) bool {

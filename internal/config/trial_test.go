@@ -2,10 +2,12 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -273,6 +275,76 @@ sources:
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestPrintsUnset: a secret whose variables are not set is printed as them, and
+// as nothing else of its text. What is printed is read again as the file is,
+// whether they are set or not.
+func TestPrintsUnset(t *testing.T) {
+	src := func(text string, env ...string) config.Source {
+		return config.Source{File: "/c.yaml", Data: []byte(text), Env: env, Unused: config.Secrets(), ReadFile: func(name string) ([]byte, error) {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		}}
+	}
+	for in, want := range map[string]string{
+		"${A}":                        "${A}",
+		"${A:?ask \"Ann\"}":           "${A:?ask \"Ann\"}",
+		"${A}${B}":                    "${A}${B}",
+		"hunter2${A}hunter2":          "***${A}***",
+		"${B:-hunter2}${A}":           "${B:-***}${A}",
+		"${B:-}${A}":                  "${B:-}${A}",
+		"hunter2$${B}hunter2-${A}":    "***${A}",
+		"$${hunter2$${${A}$$${B}":     "***${A}***",
+		"${A}${SET}":                  "${A}${SET}",
+		"$hunter2}${A:-}${A}$hunter2": "***${A:-}${A}***",
+	} {
+		file := fmt.Sprintf(`
+sources: [{name: a, path: /a, signature: {preset: cxone, secrets: [{id: a, value: %q}]}}]
+schema: {registry: {urls: [http://r:1], username: u, password: %[1]q}}
+kafka: {brokers: [k:1], sasl: {mechanism: PLAIN, username: u, password: %[1]q}, tls: {enabled: true}}
+`, in)
+		c, _ := mustLoad(t, src(file, "SET=hunter2"))
+		text := string(c.YAML(true))
+		if got := strings.Count(text, ": "+strconv.Quote(want)+"  # /c.yaml:"); got != 3 || strings.Count(text, ", not set here\n") != 3 || strings.Contains(text, "hunter2") {
+			t.Errorf("%q: want %q %d times\n%s", in, want, got, text)
+		}
+		again, _ := mustLoad(t, src(text, "SET=hunter2"))
+		if a, b := string(c.YAML(false)), string(again.YAML(false)); a != b || len(again.Absent()) != 3 {
+			t.Errorf("%q: printed\n%s\nand again\n%s", in, a, b)
+		}
+		valid(t, text)
+		set := []string{"A=one", "B=two", "SET=three"}
+		c, _ = mustLoad(t, src(file, set...))
+		again, _ = mustLoad(t, src(text, set...))
+		if a, b := c.Schema.Registry.Password.Bytes(), again.Schema.Registry.Password.Bytes(); !strings.Contains(want, "***") && string(a) != string(b) {
+			t.Errorf("%q: is %q, and as printed %q", in, a, b)
+		}
+	}
+}
+
+// TestPrintsUnsetOnce: the reference is not printed where a later layer gives
+// the secret, nor beside a file that wins over it.
+func TestPrintsUnsetOnce(t *testing.T) {
+	src := config.Source{
+		File: "/c.yaml", Data: []byte("schema: {registry: {username: u, password: '${AWAY}'}}\n"), Unused: config.Secrets(),
+		ReadFile: func(string) ([]byte, error) { return []byte("hunter2"), nil },
+	}
+	for env, want := range map[string]string{
+		"CXRELAY_SCHEMA_REGISTRY_PASSWORD=hunter2":  "    password: \"***\"\n",
+		"CXRELAY_SCHEMA_REGISTRY_PASSWORD_FILE=/pw": "    password_file: /pw\n",
+		"OTHER=": "    password: \"${AWAY}\"\n",
+	} {
+		src.Env = founding(env)
+		c, _ := mustLoad(t, src)
+		if text := string(c.YAML(false)); !strings.Contains(text, want) || strings.Count(text, "    password") != 1 {
+			t.Errorf("%s: want %q\n%s", env, want, text)
+		}
+	}
+	src.Env = founding()[:2] // without a file with sources the built-in one refers to its variable
+	c, _ := mustLoad(t, src)
+	if text := string(c.YAML(false)); !strings.Contains(text, "        - id: env\n          value: \"${CXONE_WEBHOOK_SECRET}\"\n") {
+		t.Error(text)
 	}
 }
 

@@ -253,6 +253,34 @@ func variables(s string) []string {
 	return names
 }
 
+// references is a text for expand of which only its variables are left, with
+// their messages: other text, and defaults, may be part of a secret and become
+// "***".
+func references(s string) string {
+	var out strings.Builder
+	literal := func(text string) {
+		if text != "" && !strings.HasSuffix(out.String(), masked) {
+			out.WriteString(masked)
+		}
+	}
+	done := 0
+	for _, at := range regexp.MustCompile(`\$\$\{|\$\{[^}]*\}`).FindAllStringIndex(s, -1) {
+		literal(s[done:at[0]])
+		done = at[1]
+		m := reference().FindStringSubmatch(strings.TrimSuffix(strings.TrimPrefix(s[at[0]:at[1]], "${"), "}"))
+		switch {
+		case m == nil: // $${
+			literal(s[at[0]:at[1]])
+		case m[2] == "-" && m[3] != "":
+			out.WriteString("${" + m[1] + ":-" + masked + "}")
+		default:
+			out.WriteString(s[at[0]:at[1]])
+		}
+	}
+	literal(s[done:])
+	return out.String()
+}
+
 // expand replaces ${NAME}, ${NAME:-default} (when NAME is unset or empty) and
 // ${NAME:?message} (a fault when NAME is unset or empty) in one scalar, once:
 // what a variable holds is never looked at again. $${ stands for a literal

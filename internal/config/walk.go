@@ -100,6 +100,7 @@ func (ld *loader) walkScalar(path string, n *scalar, y ast.Node) {
 		}
 		if standIn, ok := excused(path); ok {
 			value, faults = string(standIn), nil
+			ld.leaveUnset(path, raw)
 		}
 	}
 	for _, f := range faults {
