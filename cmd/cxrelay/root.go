@@ -128,10 +128,36 @@ To run it:
 		newCompletionCommand(),
 		newVersionCommand(),
 	)
+	strictHelp(root)
 	if err := completeValues(root); err != nil {
 		panic(err) // two completions for one flag
 	}
 	return root
+}
+
+// strictHelp has the command help refuse what is no command; cobra prints the
+// help of what stands before it, and exits with 0.
+func strictHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, help := range root.Commands() {
+		if help.Name() != "help" {
+			continue
+		}
+		help.Run = nil
+		help.RunE = func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			switch {
+			case err != nil:
+				return usageError("%w", err)
+			case len(rest) > 0 && cmd.HasSubCommands():
+				return unknownCommand(cmd, rest)
+			case len(rest) > 0:
+				return usageError("%q is no command of %s", rest[0], cmd.CommandPath())
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		}
+	}
 }
 
 // unknownCommand refuses what cobra leaves over when no command matched.
@@ -175,11 +201,15 @@ func flagHint(cmd *cobra.Command, unknown *pflag.NotExistError) string {
 			known = append(known, f.Name)
 		}
 	})
-	near := config.Nearest(name, known)
-	if near == "" {
-		return ""
+	if near := config.Nearest(name, known); near != "" {
+		return fmt.Sprintf(" (did you mean --%s?)", near)
 	}
-	return fmt.Sprintf(" (did you mean --%s?)", near)
+	for _, c := range cmd.Commands() {
+		if c.Name() == name { // --version
+			return fmt.Sprintf(" (did you mean the command %s?)", name)
+		}
+	}
+	return ""
 }
 
 // positional has what a cobra check of arguments refuses said as a usage error
