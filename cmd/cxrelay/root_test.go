@@ -15,7 +15,7 @@ func TestMisspeltFlags(t *testing.T) {
 	eachCommand(newRootCommand(), func(cmd *cobra.Command) {
 		cmd.InitDefaultHelpFlag()
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			args := append(strings.Fields(cmd.CommandPath())[1:], "--"+f.Name+"q")
+			args := strings.Fields(cmd.CommandPath() + " --" + f.Name + "q")[1:]
 			var stdout, stderr bytes.Buffer
 			code := Main(t.Context(), args, strings.NewReader(""), &stdout, &stderr)
 			want := "unknown flag: --" + f.Name + "q (did you mean --" + f.Name + "?)\n"

@@ -64,7 +64,9 @@ answer.`,
 func (f *tryFlags) validate(cmd *cobra.Command) error {
 	changed := cmd.Flags().Changed
 	switch {
-	case changed("schema") == changed("subject"):
+	case changed("schema") && changed("subject"):
+		return usageError("--schema and --subject exclude each other: the schema is in a file, or a running relay's")
+	case !changed("schema") && !changed("subject"):
 		return usageError("name the schema with --schema FILE, or with --subject that of a running relay")
 	case changed("reference") && !changed("schema"):
 		return usageError("--reference needs --schema")

@@ -73,6 +73,10 @@ func (ld *loader) wrongKind(path, want string, n node, y ast.Node) {
 			hint = "put it in brackets: […]"
 		}
 	}
+	if path == "" { // some other file: nothing is said of what it lacks
+		ld.unread = true
+		hint = "a configuration is one mapping of keys, such as kafka: {brokers: [kafka:9092]}; is this the right file?"
+	}
 	ld.fault(path, "must be "+want+", not "+kind, hint)
 }
 
